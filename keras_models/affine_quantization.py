@@ -1,0 +1,79 @@
+"""Affine quantization: real = scale * (integer - zero_point), as TensorFlow Lite defines it.
+
+Source of the formulas: TensorFlow Lite 8-bit quantization specification, and the range nudging of
+`tf.quantization.fake_quant_with_min_max_vars`, whose result a converted tensor must reproduce exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The quantization of one tensor. `scale` holds a float32 value; the integer type is int8."""
+
+    scale: float
+    zero_point: int
+
+    minimum_integer = -128
+    maximum_integer = 127
+
+    def quantize(self, real: np.ndarray) -> np.ndarray:
+        """Nearest integers (ties away from zero, as the QUANTIZE kernel), saturated; NaN is refused."""
+        real = np.asarray(real, np.float64)
+        if np.isnan(real).any():
+            raise ValueError("a NaN cannot be quantized")
+        scaled = real / np.float64(np.float32(self.scale))
+        rounded = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
+        return np.clip(rounded + self.zero_point, self.minimum_integer, self.maximum_integer).astype(np.int8)
+
+    def dequantize(self, integers: np.ndarray) -> np.ndarray:
+        """float32 reals of the same shape."""
+        return (np.asarray(integers, np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest real that can be represented."""
+        low, high = self.minimum_integer - self.zero_point, self.maximum_integer - self.zero_point
+        return self.scale * low, self.scale * high
+
+
+# Fixed by the kernels: LOGISTIC and TANH accept no other output quantization.
+SIGMOID_OUTPUT = Affine(1 / 256, -128)
+TANH_OUTPUT = Affine(1 / 128, 0)
+
+
+def affine_from_range(minimum: float, maximum: float) -> Affine:
+    """The int8 quantization that fake quantization over [minimum, maximum] uses.
+
+    The range is widened to hold 0 and nudged so that 0 is exactly an integer, in float32 like the kernel of
+    `fake_quant_with_min_max_vars`.
+
+    Raises:
+        ValueError: the range is empty or not finite.
+    """
+    low, high = np.float32(min(minimum, 0.0)), np.float32(max(maximum, 0.0))
+    if not (np.isfinite(low) and np.isfinite(high)) or low >= high:
+        raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
+    scale = (high - low) / np.float32(255)
+    from_zero = np.float32(0) - low / scale
+    return Affine(float(scale), int(np.floor(from_zero + np.float32(0.5))) - 128)
+
+
+def symmetric_weight_scale(weights: np.ndarray) -> float:
+    """Scale of int8 weights in [-127, 127], one for the whole tensor (float32 value).
+
+    Raises:
+        ValueError: a weight is NaN or infinite.
+    """
+    largest = np.float32(np.max(np.abs(weights)))
+    if not np.isfinite(largest):
+        raise ValueError("expected finite weights, got NaN or infinity")
+    return float(largest / np.float32(127)) if largest > 0 else 1.0 / 127
+
+
+def quantize_weights(weights: np.ndarray) -> tuple[np.ndarray, Affine]:
+    """int8 weights of the same shape and their quantization (zero_point 0)."""
+    affine = Affine(symmetric_weight_scale(weights), 0)
+    return np.clip(affine.quantize(weights), -127, 127).astype(np.int8), affine

@@ -1,0 +1,130 @@
+"""From raw readings to the features a network sees, and from its outputs back to real units.
+
+The same arithmetic exists twice: here over whole arrays, for training; and as operators of the step graph
+(tflite.lower_sensors), so that a device feeds raw readings and cannot get it wrong.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
+
+CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
+STD_FLOOR = 0.1  # share of the median standard deviation over streams: a channel that rested while learned may move later
+SECONDS_PER_UNIT = {"hour_of_day": 3600.0, "hour_of_week": 3600.0, "day_of_week": 86400.0, "day_of_year": 86400.0}
+
+
+@dataclass(frozen=True)
+class FeatureEncoding:
+    """How x, (features,) raw readings, becomes network input and how forecasts become real units.
+
+    The first len(mean) columns are measured and standardized; the rest are calendar columns, encoded as sine and
+    cosine of each cycle. `readings` is None where mean and std are fixed; else the device learns both from that many
+    readings of each channel after a reset, and mean is 0, std the floor below which a learned one is not taken.
+    `targets` index the measured columns; a network forecast holds lead after lead, each with every target.
+    """
+
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    readings: int | None
+    cycles: tuple[tuple[int, float], ...]
+    advance: tuple[float, ...]
+    targets: tuple[int, ...]
+    leads: tuple[int, int]
+    non_negative: bool
+
+    @property
+    def measured(self) -> int:
+        return len(self.mean)
+
+    @property
+    def width(self) -> int:
+        """Number of network features."""
+        return self.measured + 2 * len(self.cycles)
+
+    @property
+    def lead_count(self) -> int:
+        return self.leads[1] - self.leads[0] + 1
+
+    def standardize(self, readings: np.ndarray, mean=None, std=None) -> np.ndarray:
+        """(..., measured) readings in real units -> standard deviations from the mean, clipped; NaN stays NaN."""
+        mean, std = (self.mean, self.std) if mean is None else (mean, np.maximum(std, self.std))
+        standardized = (readings - np.float32(mean)) * (1 / np.asarray(std, np.float32))
+        return np.clip(standardized, -CLIP, CLIP).astype(np.float32)
+
+    def encode(self, x: np.ndarray, mean=None, std=None) -> np.ndarray:
+        """(..., columns) raw -> (..., width) features; `mean`, `std` (measured,) where they are learned per stream."""
+        standardized = self.standardize(x[..., : self.measured], mean, std)
+        if not self.cycles:
+            return standardized
+        weights, phase = self.angles
+        angles = x[..., self.measured :].astype(np.float32) @ weights + phase
+        return np.concatenate([standardized, np.sin(angles)], axis=-1).astype(np.float32)
+
+    @property
+    def angles(self) -> tuple[np.ndarray, np.ndarray]:
+        """Matrix (calendar columns, 2 * cycles) and phase (2 * cycles,): sin(value @ matrix + phase) is sine, cosine."""
+        weights = np.zeros((len(self.columns) - self.measured, 2 * len(self.cycles)), np.float32)
+        for i, (column, period) in enumerate(self.cycles):
+            weights[column, 2 * i : 2 * i + 2] = 2 * np.pi / period
+        return weights, np.tile(np.array([0, np.pi / 2], np.float32), len(self.cycles))
+
+    def decode(self, forecast: np.ndarray) -> np.ndarray:
+        """(..., leads * targets) network forecast -> (..., leads, targets) real units (fixed mean and std only)."""
+        shaped = forecast.reshape(*forecast.shape[:-1], self.lead_count, len(self.targets))
+        real = shaped * np.float32(self.std)[list(self.targets)] + np.float32(self.mean)[list(self.targets)]
+        return np.maximum(real, 0) if self.non_negative else real
+
+    def save(self, path: Path) -> None:
+        from pipeline.atomic_write import write_json
+
+        write_json(path, asdict(self))
+
+
+def load_encoding(path: Path) -> FeatureEncoding:
+    """The encoding saved beside a trained model."""
+    def frozen(value):
+        return tuple(frozen(v) for v in value) if isinstance(value, list) else value
+
+    return FeatureEncoding(**{key: frozen(value) for key, value in json.loads(Path(path).read_text()).items()})
+
+
+def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
+    """The encoding by the statistics of the training rows in dataset.json.
+
+    Raises:
+        UserError: a calendar column stands before a measured one, or a target is not measured.
+    """
+    columns, measured = scenario.inputs, [c for c in scenario.inputs if c.calendar is None]
+    calendars = columns[len(measured) :]
+    if any(column.calendar is None for column in calendars):
+        raise UserError(f"{scenario.path}: columns: expected calendar columns after all measured ones; move them last")
+    names = [column.name for column in measured]
+    by_name = {column.name: column for column in measured}
+    mean, std = _location_and_scale(scenario, dataset, names)
+    return FeatureEncoding(
+        columns=tuple(c.name for c in columns), units=tuple(c.unit for c in columns), mean=mean, std=std,
+        readings=scenario.normalize.rows if scenario.normalize.by == "stream" else None,
+        cycles=tuple((i, period) for i, c in enumerate(calendars) for period in c.cycles),
+        advance=tuple(scenario.data.step_seconds / SECONDS_PER_UNIT[c.calendar] for c in calendars),
+        targets=tuple(names.index(target) for target in scenario.forecast.targets),
+        leads=(scenario.forecast.first_lead, scenario.forecast.last_lead),
+        non_negative=all(by_name[target].minimum == 0 for target in scenario.forecast.targets),
+    )
+
+
+def _location_and_scale(scenario: Scenario, dataset: dict, names: list[str]):
+    """Mean and std of each measured column; 0 and the floor where each stream has its own."""
+    if scenario.normalize.by == "stream":
+        scales = [[stream[name]["std"] for name in names] for stream in dataset["stream_statistics"].values()]
+        floor = STD_FLOOR * np.median(scales, axis=0)
+        overall = np.array([dataset["statistics"][name]["std"] for name in names])
+        return (0.0,) * len(names), tuple(float(f) for f in np.where(floor > 0, floor, STD_FLOOR * overall))
+    statistics = [dataset["statistics"][name] for name in names]
+    return tuple(s["mean"] for s in statistics), tuple(s["std"] for s in statistics)

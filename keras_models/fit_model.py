@@ -1,0 +1,93 @@
+"""One round of training, float or quantization-aware: same loss, schedule, early stopping and logs."""
+
+import csv
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from rich.progress import Progress
+
+from pipeline.atomic_write import atomic_write
+
+FOLLOWING_WEIGHT = 0.1  # the forecast is the job; the next readings only stand in for missing ones
+GRADIENT_NORM = 1.0
+LAST_RATE = 0.02  # of the first, at the end of the cosine
+
+
+def fit_model(model: keras.Model, train: tf.data.Dataset, validation: tf.data.Dataset, *, epochs: int, rate: float,
+              patience: int, warmup: int, weight_decay: float, logs: Path) -> list[dict[str, float]]:
+    """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
+
+    The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(rate, len(train) * epochs, alpha=LAST_RATE)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
+    model.compile(optimizer, loss=[masked_mae(warmup)] * 2, loss_weights=[1.0, FOLLOWING_WEIGHT])
+    best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
+    history = model.fit(train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0, callbacks=[
+        best, EpochBar(model.name, epochs), keras.callbacks.TensorBoard(logs), keras.callbacks.TerminateOnNaN()]).history
+    best.restore(model)
+    return [{"epoch": i + 1, "loss": loss, "val_loss": val} for i, (loss, val) in
+            enumerate(zip(history["loss"], history["val_loss"], strict=True))]
+
+
+def masked_mae(warmup: int):
+    """Mean absolute error over known targets after the first `warmup` steps; (batch, timesteps, outputs)."""
+
+    def loss(truth, forecast):
+        truth, forecast = truth[:, warmup:], forecast[:, warmup:]
+        known = tf.math.is_finite(truth)
+        error = tf.abs(tf.where(known, truth - forecast, 0.0))
+        return tf.reduce_sum(error) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+
+    return loss
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the lowest validation loss, the starting ones included, and stops when it stalls."""
+
+    def __init__(self, lowest: float, patience: int):
+        super().__init__()
+        self.lowest = lowest
+        self.patience, self.waited, self.weights = patience, 0, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.lowest:
+            self.lowest, self.waited, self.weights = logs["val_loss"], 0, self.model.get_weights()
+        else:
+            self.waited += 1
+            self.model.stop_training = self.waited >= self.patience
+
+    def on_train_begin(self, logs=None):
+        self.weights = self.model.get_weights()
+
+    def restore(self, model: keras.Model) -> None:
+        model.set_weights(self.weights)
+
+
+class EpochBar(keras.callbacks.Callback):
+    """A bar over epochs where a person watches; nothing elsewhere."""
+
+    def __init__(self, title: str, epochs: int):
+        super().__init__()
+        self.bar = Progress(disable=not sys.stderr.isatty(), transient=True)
+        self.task = self.bar.add_task(title, total=epochs)
+
+    def on_train_begin(self, logs=None):
+        self.bar.start()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.update(self.task, advance=1, description=f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}")
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()
+
+
+def write_history(path: Path, rounds: dict[str, list[dict[str, float]]]) -> None:
+    """history.csv: epoch, loss, val_loss, phase."""
+    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.DictWriter(file, ["epoch", "loss", "val_loss", "phase"])
+        table.writeheader()
+        for phase, records in rounds.items():
+            table.writerows({**{k: f"{v:.6g}" for k, v in record.items()}, "phase": phase} for record in records)

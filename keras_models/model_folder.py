@@ -1,0 +1,61 @@
+"""The folder build/<scenario>/model: what training leaves there, and what must be there before a stage starts."""
+
+import json
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.atomic_write import atomic_write
+from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
+
+
+def read_dataset(scenario: Scenario, build_dir: Path) -> tuple[Path, dict]:
+    """The dataset folder and its dataset.json; UserError where the preprocess stage has not finished."""
+    folder = Path(build_dir) / scenario.name / "dataset"
+    path = folder / "dataset.json"
+    if not path.is_file():
+        raise UserError(f"{path}: not found; make it with `edgernn preprocess {scenario.path}`")
+    return folder, json.loads(path.read_text())
+
+
+def start_clean(paths: list[Path]) -> None:
+    """Removes what an earlier or a killed run of the stage left."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def seed_everything(seed: int) -> None:
+    """Same seed, same weights: Python, numpy, TensorFlow, and TensorFlow's kernels."""
+    random.seed(seed)
+    np.random.seed(seed)
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file whole or not at all."""
+    with atomic_write(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        model.save(Path(folder) / path.name)
+        os.replace(Path(folder) / path.name, temporary)
+
+
+def load_model(path: Path, made_by: str) -> keras.Model:
+    """A saved model; UserError naming the command that makes it where it is missing or damaged."""
+    from keras_models import qat_cells  # noqa: F401  registers the quantization-aware layers with Keras
+
+    if not Path(path).is_file():
+        raise UserError(f"{path}: not found; make it with `{made_by}`")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds, down to those of zip and h5py
+        raise UserError(f"{path}: not a Keras model that can be loaded ({error}); make it again with `{made_by}`") from error

@@ -1,0 +1,121 @@
+"""Any supported Keras model to its quantization-aware twin, and the calibration of its ranges."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_models.qat_cells import QuantDense, QuantGRU, QuantInput, QuantLayer, representable_one
+
+
+class UnsupportedLayer(ValueError):
+    """A layer, or an option of it, has no integer twin. The message names the layer, the reason and the way out."""
+
+
+def quantize_aware(model: keras.Model, activations: str = "int8") -> keras.Model:
+    """The same model with fake-quantized layers and the same weights; its ranges are still to be calibrated.
+
+    Args:
+        model: a built Sequential or Functional Keras 3 model of GRU, Dense and Dropout layers.
+        activations: "int8".
+
+    Raises:
+        UnsupportedLayer: a layer or an option has no integer twin.
+        ValueError: `activations` is not known, or the model is not built.
+    """
+    if activations != "int8":
+        raise ValueError(f"activations={activations!r}: expected 'int8'")
+    if not model.built or not model.inputs:
+        raise ValueError(f"model {model.name!r} is not built: call it once or give it a keras.Input")
+    inputs = {}
+
+    def quantized_inputs(layer, *args, **_):
+        tensor = args[0]
+        if isinstance(tensor._keras_history.operation, keras.layers.InputLayer):
+            source = tensor._keras_history.operation.name
+            if source not in inputs:
+                inputs[source] = QuantInput(name=f"quantize_{source}")(tensor)
+            args = (inputs[source], *args[1:])
+        return layer(*args)
+
+    functional = model
+    if isinstance(model, keras.Sequential):
+        functional = keras.Model(model.inputs, model.outputs, name=model.name)
+    twin = keras.models.clone_model(functional, clone_function=quantized_layer, call_function=quantized_inputs)
+    for layer in model.layers:
+        for weight in layer.weights:
+            _weight_named(twin.get_layer(layer.name), weight.name).assign(weight)
+    return twin
+
+
+def quantized_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The quantization-aware twin of one layer, without its weights."""
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.GRU):
+        _expect(layer, config, activation="tanh", recurrent_activation="sigmoid", go_backwards=False, stateful=False)
+        keys = ("name", "units", "reset_after", "use_bias", "return_sequences")
+        return QuantGRU(**{key: config[key] for key in keys})
+    if isinstance(layer, keras.layers.Dense):
+        _expect(layer, config, activation="linear")
+        return QuantDense(**{key: config[key] for key in ("name", "units", "use_bias")})
+    if isinstance(layer, keras.layers.InputLayer | keras.layers.Dropout):
+        return type(layer).from_config(config)
+    raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}) has no integer form; "
+                           "supported are Input, GRU, Dense and Dropout")
+
+
+def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
+    """Observes the exact range of every tensor on rolled-out states, then fixes the constants beside them.
+
+    Args:
+        qat: a model of `quantize_aware`.
+        batches: arrays (batch, timesteps, features), or lists of them for several inputs, as the model takes them.
+
+    Raises:
+        ValueError: a batch holds NaN or infinity, or a tensor of the model never moved.
+    """
+    layers = [layer for layer in qat.layers if isinstance(layer, QuantLayer)]
+    for layer in layers:
+        layer.observe = True
+    observe = tf.function(lambda batch: qat(batch, training=False), reduce_retracing=True)
+    try:
+        for batch in batches:
+            for values in batch if isinstance(batch, list | tuple) else [batch]:
+                if not np.isfinite(values).all():
+                    raise ValueError("representative data holds NaN or infinity; fill missing readings first")
+            observe(tf.nest.map_structure(tf.constant, batch))
+    finally:
+        for layer in layers:
+            layer.observe = False
+    _settle([layer for layer in layers if not isinstance(layer, QuantInput)])
+
+
+def _settle(layers: list[QuantLayer]) -> None:
+    """Fixes the constant inputs; layers fed by the same tensor share one, so that the step graph builds it once."""
+    by_source = {}
+    for layer in layers:
+        by_source.setdefault(producer(layer.input).name, []).append(layer)
+    for consumers in by_source.values():
+        affine = producer(consumers[0].input).output_affine
+        one = representable_one(max(layer.wanted_one for layer in consumers), affine)
+        for layer in consumers:
+            layer.one_input.assign(one)
+            layer.settle()
+
+
+def producer(tensor) -> QuantLayer:
+    """The quantized layer whose output `tensor` (a KerasTensor) is, looking through layers that only pass it on."""
+    layer = tensor._keras_history.operation
+    return layer if isinstance(layer, QuantLayer) else producer(layer.input)
+
+
+def _weight_named(layer, name):
+    return next(weight for weight in layer.weights if weight.name == name)
+
+
+def _expect(layer, config, **expected):
+    for option, value in expected.items():
+        if config[option] != value:
+            raise UnsupportedLayer(
+                f"layer {layer.name!r}: {option}={config[option]!r} has no integer form; expected {value!r}")

@@ -1,0 +1,80 @@
+"""Fake quantizers for Keras 3 layers, made of the quantizers of tensorflow-model-optimization (TFMOT).
+
+TFMOT's quantizers were written for `tf_keras`; they ask their layer for weights in that dialect. `_RangeHost`
+answers in Keras 3's, and the quantizers are given the TensorFlow variables behind the Keras ones.
+"""
+
+import keras
+import tensorflow as tf
+from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
+
+from keras_models.affine_quantization import Affine, affine_from_range
+
+
+class _RangeHost:
+    """Stands in for the layer when a TFMOT quantizer adds its range variables."""
+
+    def __init__(self, layer: keras.layers.Layer):
+        self.layer = layer
+        self.variables = {}
+
+    def add_weight(self, name, initializer, trainable, shape=None):
+        constant = keras.initializers.Constant(initializer.value)
+        variable = self.layer.add_weight(
+            name=name, shape=shape or (), initializer=constant, trainable=trainable)
+        self.variables[name] = variable
+        return variable
+
+
+class TensorQuantizer:
+    """int8 fake quantization of one activation tensor, its range observed, then fixed.
+
+    While observing, the range grows to hold every value seen (so the range after a rolled-out stream is
+    exact); otherwise values outside the range saturate, as the integer kernels do.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, name: str):
+        self.name = name
+        self._quantizer = tfmot.AllValuesQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
+        self._range = self._quantizer.build(None, name, _RangeHost(layer))
+
+    def __call__(self, values, observe: bool):
+        weights = {key: variable.value for key, variable in self._range.items()}
+        return self._quantizer(values, training=observe, weights=weights)
+
+    def clip(self, minimum: float, maximum: float) -> None:
+        """Narrows the observed range to [minimum, maximum]: beyond it the next kernel is flat anyway."""
+        self._range["min_var"].assign(max(float(self._range["min_var"].value), minimum))
+        self._range["max_var"].assign(min(float(self._range["max_var"].value), maximum))
+
+    @property
+    def affine(self) -> Affine:
+        """The quantization of the converted tensor.
+
+        Raises:
+            ValueError: no value was observed, or none but zeros.
+        """
+        low, high = float(self._range["min_var"].value), float(self._range["max_var"].value)
+        try:
+            return affine_from_range(low, high)
+        except ValueError as error:
+            raise ValueError(f"tensor {self.name}: {error}; calibrate on streams that move it") from None
+
+
+class WeightQuantizer:
+    """Symmetric int8 fake quantization of a weight tensor by its current values, one scale for the tensor."""
+
+    def __init__(self, layer: keras.layers.Layer, name: str):
+        self._quantizer = tfmot.LastValueQuantizer(num_bits=8, per_axis=False, symmetric=True, narrow_range=True)
+        self._range = self._quantizer.build(None, name, _RangeHost(layer))
+
+    def __call__(self, values):
+        weights = {key: variable.value for key, variable in self._range.items()}
+        # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
+        return self._quantizer(values, training=True, weights=weights)
+
+
+def fixed_fake_quant(values, affine: Affine):
+    """Fake quantization whose range the kernel dictates (outputs of LOGISTIC and TANH, the state)."""
+    low, high = affine.range
+    return tf.quantization.fake_quant_with_min_max_args(values, min=low, max=high)

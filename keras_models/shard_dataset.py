@@ -1,0 +1,67 @@
+"""Window shards of a dataset as tf.data batches of network features and targets."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_models.feature_encoding import FeatureEncoding
+
+
+def window_batches(folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int,
+                   seed: int | None = None) -> tf.data.Dataset:
+    """Batches (features, (forecast, following)) of one part, all in standard deviations, float32.
+
+    features: (batch, length, encoding.width), missing readings filled with the last one seen.
+    forecast: (batch, length, leads * targets) and following: (batch, length, measured), NaN where not known.
+    Kept in memory after the first epoch; shuffled anew each epoch when `seed` is given.
+    """
+    files = sorted(str(path) for path in (Path(folder) / "windows").glob(f"{part}-*.tfrecord"))
+    length, width = dataset["windows"]["length"], len(encoding.columns)
+    rows = length + dataset["windows"]["last_lead"]
+    statistics = stream_statistics(dataset, encoding)
+    form = {"x": tf.io.FixedLenFeature((rows, width), tf.float32), "stream": tf.io.FixedLenFeature((), tf.string)}
+
+    def arrays(x, stream):
+        return encode_window(x, length, encoding, *statistics(stream.decode()))
+
+    def parse(record):
+        example = tf.io.parse_single_example(record, form)
+        outputs = tf.numpy_function(arrays, [example["x"], example["stream"]], [tf.float32] * 3, stateful=False)
+        widths = encoding.width, encoding.lead_count * len(encoding.targets), encoding.measured
+        features, forecast, following = (
+            tf.ensure_shape(o, (length, w)) for o, w in zip(outputs, widths, strict=True))
+        return features, (forecast, following)
+
+    count = dataset["counts"]["windows"][part]
+    windows = tf.data.TFRecordDataset(files).map(parse).apply(tf.data.experimental.assert_cardinality(count)).cache()
+    if seed is not None:
+        windows = windows.shuffle(16384, seed=seed, reshuffle_each_iteration=True)
+    return windows.batch(batch).prefetch(2)
+
+
+def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=None, std=None):
+    """One window (length + last lead, columns) of raw readings -> features, forecast and following targets."""
+    standardized = encoding.standardize(x[:, : encoding.measured], mean, std)
+    features = fill_missing(encoding.encode(x[:length], mean, std))
+    leads = np.arange(length)[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
+    forecast = standardized[leads][:, :, list(encoding.targets)].reshape(length, -1)
+    return features, forecast, standardized[1 : length + 1]
+
+
+def fill_missing(features: np.ndarray) -> np.ndarray:
+    """Each NaN of (timesteps, features) becomes the last value before it, or 0 (the mean) where there is none."""
+    known = np.where(np.isnan(features), 0, np.arange(1, len(features) + 1)[:, None])
+    last = np.maximum.accumulate(known, axis=0)
+    with_mean = np.concatenate([np.zeros_like(features[:1]), features])
+    return np.take_along_axis(with_mean, last, axis=0)
+
+
+def stream_statistics(dataset: dict, encoding: FeatureEncoding):
+    """stream name -> (mean, std) of its measured columns, or (None, None) where the encoding fixes both."""
+    if encoding.readings is None:
+        return lambda stream: (None, None)
+    names = encoding.columns[: encoding.measured]
+    by_stream = {stream: tuple(np.array([columns[name][key] for name in names], np.float32) for key in ("mean", "std"))
+                 for stream, columns in dataset["stream_statistics"].items()}
+    return by_stream.__getitem__

@@ -1,0 +1,35 @@
+"""Residuals of a forecaster over the normal run of each stream: what its anomaly score is fitted to."""
+
+import keras
+import numpy as np
+
+from keras_models.anomaly_score import AnomalyScore, fit_score
+from keras_models.feature_encoding import FeatureEncoding
+from keras_models.shard_dataset import fill_missing, stream_statistics
+from pipeline.recorded_streams import RecordedStream
+from pipeline.scenario import Scenario
+
+
+def fit_stream_score(model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict,
+                     streams: list[RecordedStream]) -> AnomalyScore:
+    """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
+    residuals = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
+    anomaly = scenario.anomaly
+    return fit_score(residuals, anomaly.ewma, anomaly.quantile, anomaly.factor)
+
+
+def training_residuals(model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream],
+                       warmup: int) -> list[np.ndarray]:
+    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0."""
+    statistics = stream_statistics(dataset, encoding)
+    normal = [stream.x[: int(np.sum(stream.part != "test"))] for stream in streams]
+    lead, longest = encoding.leads[0], max(len(x) for x in normal)
+    features = np.zeros((len(normal), longest, encoding.width), np.float32)
+    for i, (stream, x) in enumerate(zip(streams, normal, strict=True)):
+        features[i, : len(x)] = fill_missing(encoding.encode(x, *statistics(stream.name)))
+    forecasts = model.predict(features, verbose=0)[0]
+    residuals = []
+    for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
+        readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
+        residuals.append(np.nan_to_num(readings[warmup + lead :] - forecast[warmup : len(x) - lead]))
+    return residuals

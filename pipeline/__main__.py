@@ -1,0 +1,50 @@
+"""python -m pipeline scenario.toml: preprocess one scenario."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pipeline.scenario import load_scenario
+from pipeline.user_error import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the preprocess stage."""
+    parser.add_argument("scenario", help="scenario file (TOML)")
+    parser.add_argument("--build", default="build", metavar="DIR", help="where results go (default: build)")
+    parser.add_argument(
+        "--data", metavar="DIR", help="local copies of registered data sets (default: $EDGERNN_DATA)"
+    )
+    parser.add_argument(
+        "--runner", default="FnApiRunner", metavar="NAME", help="Beam runner (default: FnApiRunner)"
+    )
+    parser.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the stage with parsed arguments; 0 when the dataset is whole."""
+    scenario = load_scenario(arguments.scenario)
+    from pipeline.preprocess import (
+        preprocess,
+    )  # Beam takes two seconds to import: first see whether the input is right
+
+    preprocess(scenario, arguments.build, arguments.data, arguments.runner, arguments.beam)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 2 wrong input (one line on stderr), 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except UserError as error:
+        print(f"edgernn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edgernn: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The files of a scenario, sorted by name: from a local copy, the cache, fetched, or the user's own."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+from pipeline.data_sets import DATA_SETS, DataSet
+from pipeline.fetch_data import check_sha256, fetch, sha256_of
+from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+
+
+@dataclass(frozen=True, order=True)
+class DataFile:
+    """`name` is relative to the folder all files share; it is the stream name with data.stream = "file"."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None = None) -> list[DataFile]:
+    """The files of the scenario, sorted by name, hashed and (registered sets) checked.
+
+    Args:
+        cache_dir: registered sets are fetched to `<cache_dir>/<set>/`.
+        data_dir: a folder with local copies as `<set>/...`; default: the environment variable EDGERNN_DATA.
+
+    Raises:
+        UserError: nothing there, damaged, not reachable.
+    """
+    if scenario.data.set is None:
+        return _own_files(scenario)
+    data_set = DATA_SETS[scenario.data.set]
+    if data_dir and not Path(data_dir).is_dir():
+        raise UserError(f"--data: {data_dir} is not a folder; name the folder that holds {data_set.name}/")
+    folder = _local_copy(data_set, data_dir or os.environ.get("EDGERNN_DATA"))
+    if folder is None:
+        folder = cache_dir / data_set.name
+        fetch(data_set, folder)
+    for name, digest in data_set.files.items():
+        check_sha256(folder / name, digest)
+    shared = os.path.commonpath([os.path.dirname(name) for name in data_set.files])
+    return sorted(
+        DataFile(os.path.relpath(name, shared or "."), str(folder / name), digest)
+        for name, digest in data_set.files.items()
+    )
+
+
+def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
+    """The set's folder below `data_dir`; None when it is not there at all."""
+    folder = Path(data_dir or "") / data_set.name
+    if not data_dir or not folder.is_dir():
+        return None
+    for name in data_set.files:
+        if not (folder / name).exists():
+            raise UserError(
+                f"{folder / name}: missing; the local copy of {data_set.name} is not whole, complete it"
+                " or take the folder away to have the set fetched"
+            )
+    return folder
+
+
+def _own_files(scenario: Scenario) -> list[DataFile]:
+    given = Path(scenario.data.path)
+    place = given if given.is_absolute() else scenario.path.parent / given
+    root, paths = _matching(place)
+    if not paths:
+        raise UserError(
+            f"{scenario.path}: data.path: no files at {place}; expected a file, a glob, or a folder with"
+            f" files that end in {', '.join(ENDINGS)}"
+        )
+    try:
+        return sorted(
+            DataFile(path.relative_to(root).as_posix(), str(path), sha256_of(path)) for path in paths
+        )
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
+
+
+def _matching(place: Path) -> tuple[Path, Iterable[Path]]:
+    """The folder that names are relative to, and the files."""
+    if place.is_dir():
+        found = [path for path in place.rglob("*") if path.is_file() and path.name.endswith(ENDINGS)]
+        return place, [path for path in found if not path.name.startswith(".")]
+    if place.is_file():
+        return place.parent, [place]
+    found = [Path(path) for path in glob(str(place), recursive=True) if Path(path).is_file()]
+    return Path(os.path.commonpath([path.parent for path in found])) if found else place, found

@@ -1,0 +1,145 @@
+"""dataset.json: made from the facts of a run, or refused with the reason why these data cannot be used."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from pipeline.data_files import DataFile
+from pipeline.facts import Facts
+from pipeline.feature_stats import Moments, merge_moments
+from pipeline.scenario import Scenario
+from pipeline.split_rows import PARTS
+from pipeline.user_error import UserError
+from pipeline.window_rows import WINDOW_SHARDS
+from pipeline.write_shards import REJECTED_SHARD
+
+FORMAT = 1
+
+
+def dataset_manifest(
+    scenario: Scenario, files: Iterable[DataFile], facts: Facts, folder: Path
+) -> dict[str, Any]:
+    """The content of dataset.json.
+
+    Raises:
+        UserError: the first reason, in the order of the stages, why the dataset cannot be used.
+    """
+    _refuse(facts.problems("write"))
+    _refuse(facts.problems("read"))
+    _check_rejected(scenario, facts, folder)
+    _refuse(facts.problems("gap"))
+    _check_windows(scenario, facts)
+    moments = _training_moments(scenario, facts)
+    _check_columns(scenario, moments)
+    manifest = {
+        "format": FORMAT,
+        "scenario": scenario.name,
+        "columns": [
+            {
+                "name": column.name,
+                "unit": column.unit,
+                "role": column.role,
+                "calendar": column.calendar,
+                "cycles": list(column.cycles),
+            }
+            for column in scenario.inputs + scenario.labels
+        ],
+        "step_seconds": scenario.data.step_seconds,
+        "windows": asdict(scenario.windows) | {"last_lead": scenario.forecast.last_lead},
+        "split": {key: value for key, value in asdict(scenario.split).items() if value is not None},
+        "counts": dataset_counts(facts),
+        "statistics": {name: one.as_dict() for name, one in moments.items()},
+        "source": {"set": scenario.data.set, "sha256": {file.name: file.sha256 for file in files}},
+        "files": facts.of("file"),
+        "streams": list(facts.of("bins")),
+    }
+    if scenario.normalize.by == "stream":
+        manifest["stream_statistics"] = {
+            stream: {name: Moments(*one).as_dict() for name, one in columns.items()}
+            for stream, columns in facts.of("stream_moments").items()
+        }
+    return manifest
+
+
+def dataset_counts(facts: Facts) -> dict[str, Any]:
+    """Rows, bins and windows; every row that came in is accounted for."""
+    rows_in, kept, rejected = (
+        facts.total(name) for name in ("rows_in", "rows_kept", "written rejected/part")
+    )
+    if rows_in != kept + rejected:
+        raise RuntimeError(f"{rows_in} rows in, but {kept} kept and {rejected} rejected: rows were lost")
+    bins = facts.of("bins").values()
+    return {
+        "rows_in": rows_in,
+        "rows_kept": kept,
+        "rows_rejected": rejected,
+        "rows_out_of_order": facts.total("rows_out_of_order"),
+        "bins": sum(one[part] for one in bins for part in PARTS),
+        "missing_bins": sum(one["missing"] for one in bins),
+        "windows": {part: facts.total(f"written windows/{part}") for part in WINDOW_SHARDS},
+    }
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+        raise UserError(problems[0] + more)
+
+
+def _check_rejected(scenario: Scenario, facts: Facts, folder: Path) -> None:
+    counts = dataset_counts(facts)
+    rejected, rows_in = counts["rows_rejected"], counts["rows_in"]
+    if rejected <= scenario.data.max_rejected * rows_in and rejected < rows_in:
+        return
+    rows = pyarrow.parquet.read_table(folder / REJECTED_SHARD)
+    kinds = Counter(zip(rows["column"].to_pylist(), rows["reason"].to_pylist(), strict=True))
+    (column, reason), number = kinds.most_common(1)[0]
+    alike = rows.filter((pc.field("column") == column) & (pc.field("reason") == reason))
+    first = alike.slice(0, 1).to_pylist()[0]
+    limit = f"more than data.max_rejected = {scenario.data.max_rejected:g}"
+    where = f'column "{column}" ' if column else ""
+    raise UserError(
+        f"{rejected} of {rows_in} rows rejected, {limit if rejected < rows_in else 'none is left'}; {number}"
+        f' because: {where}{reason}, first in {first["file"]} row {first["row"]}: "{first["value"]}"; all are'
+        f" listed in {folder / REJECTED_SHARD}"
+    )
+
+
+def _check_windows(scenario: Scenario, facts: Facts) -> None:
+    steps = scenario.windows.length + scenario.forecast.last_lead
+    windows = dataset_counts(facts)["windows"]
+    for part, number in windows.items():
+        if number == 0:
+            longest = max((one[part] for one in facts.of("bins").values()), default=0)
+            raise UserError(
+                f"{scenario.path}: no {part} window: one takes {steps} steps (windows.length"
+                f" {scenario.windows.length} + last lead {scenario.forecast.last_lead}), the longest {part}"
+                f" part of a stream has {longest}; shorten the windows, move the split or give more rows"
+            )
+
+
+def _training_moments(scenario: Scenario, facts: Facts) -> dict[str, Moments]:
+    streams = facts.of("training_moments").values()
+    return {
+        column.name: merge_moments(Moments(*stream[column.name]) for stream in streams)
+        for column in scenario.inputs
+    }
+
+
+def _check_columns(scenario: Scenario, moments: dict[str, Moments]) -> None:
+    for column in scenario.inputs:
+        if moments[column.name].number == 0:
+            raise UserError(
+                f'{scenario.path}: column "{column.name}" has no reading in the training rows; remove it'
+                " from the scenario or move the split"
+            )
+        if moments[column.name].minimum == moments[column.name].maximum:
+            raise UserError(
+                f'{scenario.path}: column "{column.name}" is {moments[column.name].mean:g} {column.unit} in'
+                " every training row; a constant teaches nothing: remove it from the scenario"
+            )

@@ -1,0 +1,197 @@
+"""The Beam job: the rows of a scenario -> build/<scenario>/dataset/."""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+
+from pipeline.atomic_write import write_json
+from pipeline.clean_rows import CleanRows
+from pipeline.data_files import DataFile, find_files
+from pipeline.data_sets import DATA_SETS
+from pipeline.dataset_manifest import dataset_manifest
+from pipeline.facts import FACTS, Facts, WriteFacts
+from pipeline.feature_stats import FeatureStats
+from pipeline.quiet_beam import beam
+from pipeline.read_rows import ReadRows
+from pipeline.resample_rows import ResampleRows
+from pipeline.row_schema import REJECTED, series_schema
+from pipeline.scenario import Scenario
+from pipeline.split_rows import SplitRows
+from pipeline.user_error import UserError
+from pipeline.window_rows import WINDOW_SHARDS, WindowRows, empty_windows, shard_names
+from pipeline.write_shards import (
+    REJECTED_SHARD,
+    WriteShards,
+    stream_shard,
+    stream_shard_names,
+    write_parquet,
+    write_windows,
+)
+
+FACTS_FILE = ".facts.jsonl"
+SHARD_FOLDERS = ("windows", "streams", "rejected")
+
+
+def preprocess(
+    scenario: Scenario,
+    build_dir: str | Path,
+    data_dir: str | Path | None = None,
+    runner: str = "FnApiRunner",
+    runner_options: Sequence[str] = (),
+    console: Console | None = None,
+) -> Path:
+    """Writes the dataset of a scenario; the same rows give the same bytes.
+
+    Args:
+        build_dir: gets `<scenario>/dataset/`, and `data/<set>/` for fetched files.
+        data_dir: a folder with local copies of registered sets; default: EDGERNN_DATA.
+        runner: a Beam runner's name, or the dotted path of its class.
+        runner_options: Beam's own command-line options, passed on as they are.
+        console: where the summary goes; default: standard output.
+
+    Returns:
+        The path of dataset.json. It is the last file written: while it is absent there is no dataset.
+
+    Raises:
+        UserError: the data, the scenario, the runner or the folder cannot be used.
+    """
+    console = console or Console(soft_wrap=True)
+    began = time.monotonic()
+    folder = Path(build_dir) / scenario.name / "dataset"
+    files = find_files(scenario, Path(build_dir) / "data", data_dir)
+    _begin(folder)
+    _print_source(console, scenario, files)
+    with (
+        console.status(f"{scenario.name}: preprocessing on {runner}")
+        if console.is_terminal
+        else nullcontext()
+    ):
+        _run(scenario, files, folder, runner, runner_options)
+    facts = Facts.read(folder / FACTS_FILE)
+    manifest = dataset_manifest(scenario, files, facts, folder)
+    _remove_stale(folder, manifest["files"])
+    write_json(folder / "dataset.json", manifest)
+    _print_summary(console, manifest, folder, time.monotonic() - began)
+    return folder / "dataset.json"
+
+
+def build_pipeline(
+    pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: Path
+) -> None:
+    """Wires the stages; all results are files below `folder`."""
+    raw = pipeline | "Files" >> beam.Create(files) | "Read" >> ReadRows(scenario)
+    clean = raw.rows | "Clean" >> CleanRows(scenario)
+    streams = clean.rows | "Resample" >> ResampleRows(scenario)
+    series = streams.series | "Split" >> SplitRows(scenario)
+    rejected = (
+        (raw.rejected, clean.rejected, streams.rejected)
+        | "Rejected" >> beam.Flatten()
+        | "NameRejected" >> beam.Map(lambda batch: (REJECTED_SHARD, pa.Table.from_batches([batch])))
+        | "WriteRejected"
+        >> WriteShards(folder, [REJECTED_SHARD], REJECTED.empty_table(), ["file", "row"], write_parquet)
+    )
+    written_streams = (
+        series
+        | "NameStreams" >> beam.Map(lambda table: (stream_shard(table), table))
+        | "WriteStreams"
+        >> WriteShards(
+            folder,
+            stream_shard_names(),
+            series_schema(scenario).empty_table(),
+            ["stream", "time"],
+            write_parquet,
+        )
+    )
+    window_names = [name for part in WINDOW_SHARDS for name in shard_names(part)]
+    windows = (
+        series
+        | "Window" >> WindowRows(scenario)
+        | "WriteWindows"
+        >> WriteShards(folder, window_names, empty_windows(scenario), ["stream", "start"], write_windows)
+    )
+    statistics = series | "Statistics" >> FeatureStats(scenario)
+    (
+        (raw[FACTS], streams[FACTS], rejected, written_streams, windows, statistics)
+        | "Facts" >> beam.Flatten()
+        | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
+    )
+
+
+def _run(
+    scenario: Scenario, files: list[DataFile], folder: Path, runner: str, options: Sequence[str]
+) -> None:
+    try:
+        chosen = beam.runners.create_runner(runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f'runner "{runner}": {error}') from error
+    pipeline = beam.Pipeline(
+        runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options))
+    )
+    build_pipeline(pipeline, scenario, files, folder)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Beam wraps a Ctrl-C that meets it inside a DoFn into a RuntimeError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _begin(folder: Path) -> None:
+    """From here on there is no dataset until the new one is whole."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("dataset.json", FACTS_FILE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another"
+            " folder with --build"
+        ) from error
+
+
+def _remove_stale(folder: Path, files: dict[str, str]) -> None:
+    """Takes away shards of other runs and leftovers of killed ones."""
+    for sub in SHARD_FOLDERS:
+        for path in (folder / sub).iterdir():
+            if f"{sub}/{path.name}" not in files:
+                path.unlink()
+    for path in [folder / FACTS_FILE, *folder.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
+
+
+def _print_source(console: Console, scenario: Scenario, files: list[DataFile]) -> None:
+    data_set = DATA_SETS.get(scenario.data.set)
+    source = f"the set {data_set.name}, licence {data_set.licence}" if data_set else scenario.data.path
+    _print(console, scenario.name, f"data: {len(files)} file{'s' * (len(files) > 1)} of {source}")
+
+
+def _print(console: Console, name: str, line: str) -> None:
+    console.print(f"{name}: {line}", highlight=False, markup=False)
+
+
+def _print_summary(console: Console, manifest: dict, folder: Path, seconds: float) -> None:
+    counts = manifest["counts"]
+    windows = manifest["windows"]
+    late = counts["rows_out_of_order"]
+    rows_in, kept, rejected = (counts[name] for name in ("rows_in", "rows_kept", "rows_rejected"))
+    for line in (
+        f"rows: {rows_in:,} in = {kept:,} kept + {rejected:,} rejected"
+        + (f"; {late:,} out of order, sorted" if late else ""),
+        f"grid: {counts['bins']:,} bins of {manifest['step_seconds']:g} s, {counts['missing_bins']:,} without"
+        f" a row; streams: {len(manifest['streams'])}",
+        f"windows: {counts['windows']['train']:,} train, {counts['windows']['validation']:,} validation, of"
+        f" {windows['length']} + {windows['last_lead']} steps",
+        f"{folder / 'dataset.json'} ({seconds:.1f} s)",
+    ):
+        _print(console, manifest["scenario"], line)

@@ -1,0 +1,229 @@
+"""The scenario file (TOML): which data, which windows, which model, which budgets."""
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline import toml_table as toml
+from pipeline.calendar_columns import CALENDARS
+from pipeline.data_sets import DATA_SETS
+from pipeline.scenario_rules import check_scenario
+from pipeline.toml_table import entry
+
+BUDGETS = (
+    "bytes",
+    "arena_bytes",
+    "convert_seconds",
+    "metric",
+    "metric_loss",
+    "f1",
+    "far",
+    "mar",
+    "parity_lsb",
+    "step_us_p99",
+    "latency_ratio",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Where the rows come from and the grid they are brought to. Exactly one of `set` and `path` is given."""
+
+    set: str | None = entry(toml.choice(*DATA_SETS), default=None)
+    path: str | None = entry(toml.text, default=None)
+    time: str = entry(toml.text)
+    step_seconds: float = entry(toml.duration, key="step")
+    stream: str | None = entry(toml.text, default=None)
+    delimiter: str = entry(toml.text_of_one_character, default=",")
+    max_gap_seconds: float | None = entry(toml.duration, key="max_gap", default=None)
+    max_rejected: float = entry(toml.number(0.0, 1.0), default=0.01)
+
+    def __post_init__(self):
+        if self.max_gap_seconds is None:
+            object.__setattr__(self, "max_gap_seconds", 10 * self.step_seconds)
+
+    @property
+    def step_ms(self) -> int:
+        return round(self.step_seconds * 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: read from the files, or computed from the time of the grid bin when `calendar` is given.
+
+    `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
+    is) or `label` (kept beside the stream, never fed).
+    """
+
+    name: str = entry(toml.text)
+    unit: str = entry(toml.text)
+    role: str = entry(toml.choice("input", "label", "known"), default="input")
+    aggregate: str = entry(toml.choice("mean", "last", "max", "sum"), default="mean")
+    minimum: float | None = entry(toml.number(), key="min", default=None)
+    maximum: float | None = entry(toml.number(), key="max", default=None)
+    calendar: str | None = entry(toml.choice(*CALENDARS), default=None)
+    cycles: tuple[float, ...] = entry(toml.list_of(toml.number(above=0.0)), default=())
+
+    def __post_init__(self):
+        if self.calendar is not None and self.role == "input":
+            object.__setattr__(self, "role", "known")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSplit:
+    """The `[split]` table with by = "time": where the validation part and the test part begin."""
+
+    by: str = entry(toml.choice("time"))
+    validation: float = entry(toml.moment)
+    test: float = entry(toml.moment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSplit:
+    """The `[split]` table with by = "rows": row counts per stream; the last of the train rows validate."""
+
+    by: str = entry(toml.choice("rows"))
+    train: int = entry(toml.whole(1))
+    validation: int = entry(toml.whole(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """By time: `validation`, `test` are epoch seconds; by rows: `train`, `validation` are row counts."""
+
+    by: str
+    validation: float | int
+    test: float | None = None
+    train: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """In steps: what is fed (`length`), from start to start (`stride`), steps without loss (`warmup`)."""
+
+    length: int = entry(toml.whole(1))
+    stride: int = entry(toml.whole(1))
+    warmup: int = entry(toml.whole(0), default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalize:
+    """Statistics of the whole set, or of the first `rows` readings of each stream."""
+
+    by: str = entry(toml.choice("dataset", "stream"), default="dataset")
+    rows: int | None = entry(toml.whole(2), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """The columns forecast and the leads in steps, first and last inclusive."""
+
+    targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(1), size=2)), key="leads")
+    last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(1), size=2)), key="leads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomaly:
+    """The score: EWMA weight per step; the threshold is `factor` times a quantile of the training scores."""
+
+    ewma: float = entry(toml.number(maximum=1.0, above=0.0))
+    quantile: float = entry(toml.number(maximum=1.0, above=0.0))
+    factor: float = entry(toml.number(above=0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The recurrent cell and its float training."""
+
+    cell: str = entry(toml.choice("gru"))
+    units: int = entry(toml.whole(1))
+    epochs: int = entry(toml.whole(1))
+    batch: int = entry(toml.whole(1))
+    learning_rate: float = entry(toml.number(above=0.0))
+    patience: int = entry(toml.whole(1))
+    weight_decay: float = entry(toml.number(0.0), default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationSettings:
+    """The shipped form and the quantization-aware fine-tuning before it (0 epochs: calibration only)."""
+
+    activations: str = entry(toml.choice("float32", "int8", "int16"))
+    state: str = entry(toml.choice("external", "internal"))
+    epochs: int = entry(toml.whole(0))
+    learning_rate: float = entry(toml.number(above=0.0))
+
+
+def read_split(table: object, place: toml.Place) -> Split:
+    """The form of the table follows from its key `by`."""
+    by_rows = isinstance(table, dict) and table.get("by") == "rows"
+    if isinstance(table, dict) and "by" in table:
+        toml.choice("time", "rows")(table["by"], place.at("by"))
+    return Split(**vars(toml.read_table(RowSplit if by_rows else TimeSplit, table, place)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One scenario file. `name` is the stem of the file."""
+
+    name: str
+    path: Path
+    task: str = entry(toml.choice("forecast", "anomaly"))
+    seed: int = entry(toml.whole(0, 2**31 - 1))
+    data: DataSource = entry(toml.table_of(DataSource))
+    columns: tuple[Column, ...] = entry(toml.tables_of(Column))
+    split: Split = entry(read_split)
+    windows: Windows = entry(toml.table_of(Windows))
+    normalize: Normalize = entry(toml.table_of(Normalize), default=Normalize())
+    forecast: Forecast = entry(toml.table_of(Forecast))
+    anomaly: Anomaly | None = entry(toml.table_of(Anomaly), default=None)
+    model: ModelSettings = entry(toml.table_of(ModelSettings))
+    quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
+    budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns fed to the model, calendar columns included, in the order of the file."""
+        return tuple(column for column in self.columns if column.role != "label")
+
+    @property
+    def labels(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.role == "label")
+
+    @property
+    def measured(self) -> tuple[Column, ...]:
+        """The inputs read from the files, that is without the calendar columns."""
+        return tuple(column for column in self.inputs if column.calendar is None)
+
+
+def with_default_targets(scenario: Scenario) -> Scenario:
+    """An anomaly scenario that names no targets scores every measured input that is not known in advance."""
+    if scenario.forecast.targets or scenario.task != "anomaly":
+        return scenario
+    targets = tuple(column.name for column in scenario.columns if column.role == "input")
+    return replace(scenario, forecast=replace(scenario.forecast, targets=targets))
+
+
+def load_scenario(path: str | Path) -> Scenario:
+    """Reads and checks a scenario file.
+
+    Raises:
+        UserError: not readable, not TOML, or a key or value that is not allowed.
+    """
+    path = Path(path)
+    place = toml.Place(str(path))
+    if path.suffix != ".toml" or not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        raise place.error(
+            "expected a file name like my_pump.toml: small letters, digits and _, a letter first"
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise place.error(f"cannot be read ({error.strerror or error})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise place.error(f"is not valid TOML: {error}") from error
+    scenario = with_default_targets(toml.read_table(Scenario, table, place, name=path.stem, path=path))
+    check_scenario(scenario, place)
+    return scenario

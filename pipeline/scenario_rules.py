@@ -1,0 +1,112 @@
+"""What the keys of a scenario must fulfil together; a single key is checked where it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pipeline.toml_table import Place
+
+if TYPE_CHECKING:
+    from pipeline.scenario import Column, Scenario
+
+RESERVED = ("stream", "time", "part", "observed", "rows")
+
+
+def check_scenario(scenario: Scenario, place: Place) -> None:
+    """Raises a UserError naming the key for the first rule that is broken."""
+    for rule in (_data, _columns, _split, _windows, _normalize, _forecast, _anomaly):
+        rule(scenario, place)
+
+
+def _data(scenario: Scenario, place: Place) -> None:
+    data, place = scenario.data, place.at("data")
+    if (data.set is None) == (data.path is None):
+        raise place.error(
+            "expected exactly one of the keys set (a registered data set) and path (your own files)"
+        )
+    if data.max_gap_seconds < data.step_seconds:
+        raise place.at("max_gap").error(
+            f"expected at least one step ({data.step_seconds:g} s), got {data.max_gap_seconds:g} s"
+        )
+
+
+def _columns(scenario: Scenario, place: Place) -> None:
+    place = place.at("columns")
+    name, count = Counter(column.name for column in scenario.columns).most_common(1)[0]
+    if count > 1:
+        raise place.error(f'the column "{name}" is there {count} times; give each column once')
+    for column in scenario.columns:
+        _column(column, scenario, Place(place.file, f'{place.key}["{column.name}"]'))
+    if not any(column.role == "input" for column in scenario.columns):
+        raise place.error('expected at least one column with role = "input" that is read from the files')
+
+
+def _column(column: Column, scenario: Scenario, place: Place) -> None:
+    if column.name in RESERVED:
+        raise place.at("name").error(f"the names {', '.join(RESERVED)} are taken by the dataset itself")
+    if column.name in (scenario.data.time, scenario.data.stream):
+        raise place.at("name").error("is already the time or the stream column of [data]")
+    if column.minimum is not None and column.maximum is not None and column.minimum >= column.maximum:
+        raise place.at("min").error(f"expected less than max = {column.maximum:g}, got {column.minimum:g}")
+    if column.cycles and column.calendar is None:
+        raise place.at("cycles").error("belongs to calendar columns only; remove it or add the key calendar")
+    if column.calendar is not None and column.role == "label":
+        raise place.at("role").error("a calendar column is computed from the time and cannot be a label")
+    if column.calendar is not None and (column.minimum, column.maximum) != (None, None):
+        raise place.at("calendar").error("a calendar column has no range; remove min and max")
+
+
+def _split(scenario: Scenario, place: Place) -> None:
+    split, place = scenario.split, place.at("split")
+    if split.by == "time" and not split.validation < split.test:
+        raise place.at("test").error(
+            "expected a time after validation; the parts follow each other: train, validation, test"
+        )
+    if split.by == "rows" and not split.validation < split.train:
+        raise place.at("validation").error(
+            f"expected fewer rows than train = {split.train}, whose last rows they are,"
+            f" got {split.validation}"
+        )
+
+
+def _windows(scenario: Scenario, place: Place) -> None:
+    windows = scenario.windows
+    if windows.warmup >= windows.length:
+        raise place.at("windows.warmup").error(
+            f"expected fewer steps than length = {windows.length}, got {windows.warmup}"
+        )
+
+
+def _normalize(scenario: Scenario, place: Place) -> None:
+    normalize, place = scenario.normalize, place.at("normalize")
+    if (normalize.by == "stream") != (normalize.rows is not None):
+        raise place.at("rows").error('is required with by = "stream" and allowed only there')
+    if scenario.split.by == "rows" and (normalize.rows or 0) > scenario.split.train:
+        raise place.at("rows").error(
+            f"expected at most split.train = {scenario.split.train}, got {normalize.rows};"
+            " normalizing by test rows would leak them"
+        )
+
+
+def _forecast(scenario: Scenario, place: Place) -> None:
+    forecast, place = scenario.forecast, place.at("forecast")
+    if forecast.first_lead > forecast.last_lead:
+        raise place.at("leads").error(
+            f"expected [first, last] with first <= last, got [{forecast.first_lead}, {forecast.last_lead}]"
+        )
+    possible = [column.name for column in scenario.columns if column.role == "input"]
+    if not forecast.targets:
+        raise place.at("targets").error(f"missing; name one or more of: {', '.join(possible)}")
+    for target in forecast.targets:
+        if target not in possible:
+            raise place.at("targets").error(
+                f'"{target}" is not a measured column with role = "input"; allowed: {", ".join(possible)}'
+            )
+
+
+def _anomaly(scenario: Scenario, place: Place) -> None:
+    if scenario.task == "anomaly" and scenario.anomaly is None:
+        raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma, quantile, factor')
+    if scenario.task != "anomaly" and scenario.anomaly is not None:
+        raise place.at("anomaly").error('belongs to task = "anomaly" only; remove the section')

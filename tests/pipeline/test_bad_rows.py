@@ -1,0 +1,281 @@
+"""Bad input: each ends in one clear line and exit 2, or in rejected rows that are accounted for."""
+
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.__main__ import main
+
+
+def replaced(rows, row, cell, value):
+    """The rows with one cell changed; `row` counts from 1."""
+    rows[row - 1][cell] = value
+    return rows
+
+
+# Files that cannot be used at all
+
+
+def test_empty_file(job):
+    job.rows(job.seconds(60))
+    job.text("", "b.csv")
+    assert "b.csv: is empty" in job.refusal()
+
+
+def test_header_only(job):
+    job.rows(job.seconds(60))
+    job.rows([], "b.csv")
+    assert "b.csv: has a header but no rows" in job.refusal()
+
+
+def test_wrong_delimiter_names_the_one_found(job):
+    job.rows(job.seconds(60), delimiter=";")
+    refusal = job.refusal()
+    assert 'a.csv: has no column "time"' in refusal
+    assert "the header holds ';': is data.delimiter = ',' right?" in refusal
+
+
+def test_missing_column_names_those_present(job):
+    job.rows(job.seconds(60), header="time,speed,weight,fault,note")
+    assert 'a.csv: has no column "load"; present: time, speed, weight, fault, note' in job.refusal()
+
+
+def test_no_files(job):
+    assert "data.path: no files at" in job.refusal()
+
+
+def test_broken_parquet(job):
+    job.text(b"PAR1 this is not", "a.parquet")
+    assert "a.parquet: is not readable as Parquet" in job.refusal()
+
+
+def test_parquet_without_the_column(job):
+    job.text("", "a.parquet")
+    pq.write_table(pa.table({"time": ["2024-05-01"], "speed": [1.0]}), job.folder / "rows" / "a.parquet")
+    assert 'a.parquet: has no column "load"; present: time, speed' in job.refusal()
+
+
+def test_several_bad_files_are_counted(job):
+    for name in ("a.csv", "b.csv", "c.csv"):
+        job.text("", name)
+    assert "a.csv: is empty" in (refusal := job.refusal()) and "(and 2 more like it)" in refusal
+
+
+# Rows that cannot be used
+
+
+BAD_CELLS = [
+    (1, "fast", "speed", "not a number"),
+    (1, "1_0", "speed", "not a number"),
+    (1, "Inf", "speed", "not finite"),
+    (2, "-inf", "load", "not finite"),
+    (2, "1e999", "load", "not finite"),
+    (2, "1e39", "load", "too large for float32"),
+    (1, "50.001", "speed", "above max = 50 m/s"),
+    (1, "-51", "speed", "below min = -50 m/s"),
+    (0, "yesterday", "time", "not an ISO time such as 2020-03-09 10:14:33"),
+    (0, "2024-02-30 10:00:00", "time", "not an ISO time such as 2020-03-09 10:14:33"),
+    (0, "", "time", "time is missing"),
+    (0, "2024-05-01 10:00:00", "time", "the time is there already; its first row is kept"),
+]
+
+
+def test_rows_are_rejected_each_with_its_reason(job):
+    rows = job.seconds(60)
+    expected = []
+    for row, (cell, value, column, reason) in enumerate(BAD_CELLS, start=4):
+        replaced(rows, row, cell, value)
+        shown = value if value != "2024-05-01 10:00:00" else "2024-05-01T10:00:00"
+        expected.append({"file": "a.csv", "row": row, "column": column, "value": shown, "reason": reason})
+    job.scenario(('step = "1s"', 'step = "1s"\nmax_gap = "1min"'))
+    job.rows(rows)
+    counts = job.manifest()["counts"]
+    assert job.rejected() == expected
+    assert (counts["rows_in"], counts["rows_kept"], counts["rows_rejected"]) == (60, 48, 12)
+    assert "rows: 60 in = 48 kept + 12 rejected" in job.capsys.readouterr().out
+    assert job.series()["observed"] == [True] * 3 + [False] * 12 + [True] * 45
+
+
+def test_bytes_that_are_no_text(job):
+    rows = replaced(job.seconds(60), 30, 1, "@@")
+    job.rows(rows)
+    path = job.folder / "rows" / "a.csv"
+    path.write_bytes(path.read_bytes().replace(b"@@", b"\xff\xfe"))
+    assert job.manifest()["counts"]["rows_rejected"] == 1
+    assert (job.rejected()[0]["row"], job.rejected()[0]["reason"]) == (30, "not a number")
+
+
+def test_rows_with_another_number_of_fields(job):
+    rows = job.seconds(60)
+    rows[19] = ["2024-05-01 10:00:19", "1"]
+    rows[29] = ["x", "1", "2", "3", "4", "5"]
+    rows[39][1] = "late"
+    job.rows(rows)
+    assert job.manifest()["counts"]["rows_kept"] == 57
+    assert [(row["row"], row["reason"]) for row in job.rejected()] == [
+        (20, "has 2 fields, expected 5"),
+        (30, "has 6 fields, expected 5"),
+        (40, "not a number"),  # the number of a later row does not shift
+    ]
+
+
+def test_missing_readings_are_no_reason_to_reject(job):
+    rows = job.seconds(60)
+    for row, cell in enumerate(["", "NA", "nan", "NaN", "null", " ", "N/A", "None"], start=30):
+        replaced(rows, row, 1, cell)
+    job.rows(rows)
+    assert job.manifest()["counts"]["rows_rejected"] == 0
+    series = job.series()
+    assert [math.isnan(value) for value in series["speed"]] == [False] * 29 + [True] * 8 + [False] * 23
+    assert not any(math.isnan(value) for value in series["load"])
+
+
+def test_too_many_rejected_rows_stop_the_job(job):
+    job.scenario(("max_rejected = 0.5", "max_rejected = 0.03"))
+    rows = job.seconds(60)
+    for row in (10, 20):
+        replaced(rows, row, 1, "fast")
+    job.rows(replaced(rows, 5, 2, "heavy"))
+    refusal = job.refusal()
+    assert "3 of 60 rows rejected, more than data.max_rejected = 0.03" in refusal
+    assert '2 because: column "speed" not a number, first in a.csv row 10: "fast"' in refusal
+    assert [row["row"] for row in job.rejected()] == [5, 10, 20]
+
+
+def test_all_rows_rejected(job):
+    job.scenario(("max_rejected = 0.5", "max_rejected = 1.0"))
+    rows = job.seconds(60)
+    for row in rows:
+        row[0] = row[0].replace("2024-05-01", "May 1st")
+    job.rows(rows)
+    assert "60 of 60 rows rejected, none is left" in job.refusal()
+
+
+def test_rows_are_numbered_over_many_blocks(job, monkeypatch):
+    monkeypatch.setattr("pipeline.read_rows.BLOCK_BYTES", 400)
+    rows = replaced(job.seconds(60), 50, 1, "fast")
+    rows[19] = ["short"]
+    job.rows(rows)
+    job.manifest()
+    assert [row["row"] for row in job.rejected()] == [20, 50]
+
+
+# Times
+
+
+def test_duplicates_in_two_files_of_one_stream(job):
+    job.scenario(('stream = "file"', 'stream = "note"'))
+    job.rows(job.seconds(60))
+    double = job.seconds(30, 31)
+    double[0][1] = "49.0"
+    job.rows(double, "b.csv")
+    assert job.manifest()["counts"]["rows_rejected"] == 1
+    assert (job.rejected()[0]["file"], job.rejected()[0]["row"]) == ("b.csv", 1)
+    assert job.series()["speed"][30] != 49.0
+
+
+def test_rows_out_of_order_are_sorted_and_counted(job):
+    rows = job.seconds(60)
+    job.rows([*rows[:10], *rows[20:], *rows[10:20]])
+    assert job.manifest()["counts"]["rows_out_of_order"] == 10
+    assert "10 out of order" in job.capsys.readouterr().out
+    times = job.series()["time"]
+    assert times == sorted(times) and len(times) == 60
+
+
+def test_gap_longer_than_allowed(job):
+    job.rows(job.seconds(60))
+    job.rows([*job.seconds(30), *job.seconds(41, 80)], "b.csv")
+    refusal = job.refusal()
+    assert 'stream "b.csv": no row for 0:00:12 after 2024-05-01T10:00:29' in refusal
+    assert "longer than data.max_gap (0:00:10)" in refusal
+
+
+def test_gap_as_long_as_allowed(job):
+    job.rows([*job.seconds(50), *job.seconds(59, 80)])
+    counts = job.manifest()["counts"]
+    assert (counts["bins"], counts["missing_bins"]) == (80, 9)
+
+
+def test_one_far_time_does_not_make_a_huge_grid(job):
+    job.rows(replaced(job.seconds(60), 60, 0, "9999-12-31 23:59:59"))
+    assert "longer than data.max_gap" in job.refusal()
+
+
+# Columns
+
+
+def test_column_without_any_reading(job):
+    rows = job.seconds(60)
+    for row in rows:
+        row[2] = ""
+    job.rows(rows)
+    assert 'column "load" has no reading in the training rows' in job.refusal()
+
+
+def test_constant_column(job):
+    rows = job.seconds(60)
+    for row in rows:
+        row[2] = "4.1"
+    job.rows(rows)
+    assert 'column "load" is 4.1 N in every training row' in job.refusal()
+
+
+def test_column_constant_in_the_training_rows_only(job):
+    rows = job.seconds(60)
+    for row in rows[:30]:
+        row[2] = "4.1"
+    job.rows(rows)
+    assert 'column "load" is 4.1 N in every training row' in job.refusal()
+
+
+def test_column_constant_in_one_stream_only(job):
+    job.scenario(("[forecast]", '[normalize]\nby = "stream"\nrows = 20\n\n[forecast]'))
+    rows = job.seconds(60)
+    for row in rows:
+        row[2] = "4.1"
+    job.rows(rows, "still.csv")
+    job.rows(job.seconds(60), "moving.csv")
+    manifest = job.manifest()
+    assert manifest["stream_statistics"]["still.csv"]["load"]["std"] == 0.0
+    assert manifest["stream_statistics"]["moving.csv"]["load"]["std"] > 0.5
+
+
+def test_fewer_rows_than_one_window(job):
+    job.rows(job.seconds(9))
+    refusal = job.refusal()
+    assert "no train window: one takes 10 steps (windows.length 8 + last lead 2)" in refusal
+    assert "the longest train part of a stream has 9" in refusal
+
+
+def test_no_validation_window(job):
+    job.rows(job.seconds(35))
+    assert "no validation window" in job.refusal()
+
+
+# Places
+
+
+def test_build_folder_that_cannot_be_written(job):
+    job.rows(job.seconds(60))
+    (job.folder / "build").write_text("a file stands where the folder should be")
+    assert job.run() == 2
+    assert "cannot be written" in job.capsys.readouterr().err
+
+
+def test_disk_that_fills_up(job, monkeypatch):
+    def full(path, windows):
+        path.write_bytes(b"half a shard")
+        raise OSError(28, "No space left on device")
+
+    job.rows(job.seconds(60))
+    monkeypatch.setattr("pipeline.preprocess.write_windows", full)
+    assert "cannot be written (No space left on device)" in job.refusal()
+
+
+def test_unknown_runner(job):
+    job.rows(job.seconds(60))
+    job.scenario()
+    assert main([str(job.scenario_file), "--build", str(job.folder / "build"), "--runner", "NoRunner"]) == 2
+    assert 'runner "NoRunner"' in job.capsys.readouterr().err

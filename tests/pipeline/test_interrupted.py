@@ -1,0 +1,50 @@
+"""A job stopped at any moment leaves nothing like a dataset; run again it gives the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Stops the process itself just before it gives the n-th file its final name.
+STOPPED = """
+import itertools, os, signal, sys
+files, replace = itertools.count(), os.replace
+def stop(old, new):
+    if next(files) == int(sys.argv[1]):
+        os.kill(os.getpid(), int(sys.argv[2]))
+    replace(old, new)
+os.replace = stop
+from pipeline.__main__ import main
+sys.exit(main(sys.argv[3:]))
+"""
+FIRST_SHARD, MIDDLE_SHARD, MANIFEST = 0, 8, 16
+
+
+@pytest.mark.parametrize(
+    "file, stop, status",
+    [
+        (FIRST_SHARD, signal.SIGINT, 130),
+        (MANIFEST, signal.SIGINT, 130),
+        (MIDDLE_SHARD, signal.SIGKILL, -signal.SIGKILL),
+        (MANIFEST, signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_stopped_and_run_again(job, file, stop, status):
+    job.rows(job.seconds(60))
+    before = job.manifest() and {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()}
+    arguments = [str(job.scenario_file), "--build", str(job.folder / "build")]
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(file), str(int(stop)), *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert not (job.dataset / "dataset.json").exists()
+    if stop == signal.SIGINT:
+        assert done.stderr == "edgernn: interrupted\n"
+    job.manifest()
+    assert {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()} == before

@@ -1,0 +1,120 @@
+"""Scenario files: the shipped ones load; every mistake is one line naming file, key and what is allowed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline import UserError, load_scenario
+from pipeline.__main__ import main
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_scenarios_load(path):
+    assert load_scenario(path).name == path.stem
+
+
+def test_demand():
+    demand = load_scenario(SCENARIOS / "demand.toml")
+    assert [column.name for column in demand.inputs][:2] == ["count", "tmin"]
+    assert [column.name for column in demand.measured] == ["count", "tmin", "tmax", "pn"]
+    assert demand.split.test == datetime(2018, 9, 1, tzinfo=UTC).timestamp()
+    assert (demand.data.step_seconds, demand.data.max_gap_seconds) == (3600.0, 3600.0)
+
+
+def test_skab_scores_every_measured_input():
+    skab = load_scenario(SCENARIOS / "skab.toml")
+    assert skab.forecast.targets == tuple(column.name for column in skab.inputs)
+    assert [column.name for column in skab.labels] == ["anomaly"]
+    assert (skab.split.train, skab.split.validation, skab.normalize.rows) == (400, 80, 400)
+
+
+def test_defaults(job):
+    scenario = job.scenario()
+    assert scenario.data.max_gap_seconds == 10.0
+    assert (scenario.data.delimiter, scenario.normalize.by, scenario.budgets) == (",", "dataset", {})
+    assert (scenario.forecast.first_lead, scenario.forecast.last_lead) == (1, 2)
+
+
+def test_calendar_columns_are_known_in_advance(job):
+    scenario = job.scenario(('name = "load"', 'name = "load"\ncalendar = "hour_of_day"\ncycles = [24]'))
+    assert scenario.columns[1].role == "known" and scenario.columns[1].cycles == (24.0,)
+    assert [column.name for column in scenario.measured] == ["speed"]
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("seed = 1", "sead = 1", 'sead: unknown key; did you mean "seed"? allowed: task, seed, data'),
+        ("seed = 1", "", "seed: missing; required here: task, seed"),
+        ("seed = 1", 'seed = "one"', 'seed: expected a whole number from 0 to 2147483647, got "one"'),
+        ("seed = 1", "seed = true", "seed: expected a whole number from 0 to 2147483647, got True"),
+        ('task = "forecast"', 'task = "forcast"', 'task: expected one of forecast, anomaly, got "forcast"'),
+        ('task = "forecast"', 'task = "anomaly"', "anomaly: missing"),
+        ('path = "rows"', "", "data: expected exactly one of the keys set"),
+        ('path = "rows"', 'path = "rows"\nset = "skab"', "data: expected exactly one of the keys set"),
+        ('path = "rows"', 'set = "skap"', 'data.set: expected one of bikeshare, skab, got "skap"; did you'),
+        ('step = "1s"', "step = 1", "data.step: expected a duration"),
+        ('step = "1s"', 'step = "0s"', "data.step: expected a duration"),
+        ('step = "1s"', 'step = "1s"\nmax_gap = "500ms"', "data.max_gap: expected at least one step (1 s)"),
+        ("max_rejected = 0.5", "max_rejected = 2", "data.max_rejected: expected a number from 0 to 1, got 2"),
+        ("max_rejected = 0.5", "max_rejected = nan", "data.max_rejected: expected a number from 0"),
+        ('stream = "file"', 'stream = "file"\ndelimiter = ";;"', "data.delimiter: expected one character"),
+        ("min = -50.0", "min = 60.0", 'columns["speed"].min: expected less than max = 50, got 60'),
+        ("min = -50.0", "lowest = -50.0", 'columns["speed"].lowest: unknown key'),
+        ('unit = "N"', "", 'columns["load"].unit: missing; required here: name, unit'),
+        ('name = "load"', 'name = "speed"', 'columns: the column "speed" is there 2 times'),
+        ('name = "load"', 'name = "part"', 'columns["part"].name: the names stream, time, part'),
+        ('name = "load"', 'name = "load"\ncycles = [24]', 'columns["load"].cycles: belongs to calendar'),
+        ('role = "label"', 'role = "target"', 'columns["fault"].role: expected one of input'),
+        ('by = "rows"', 'by = "row"', 'split.by: expected one of time, rows, got "row"; did'),
+        ('by = "rows"', 'by = "time"', "split.train: unknown key; allowed: by, validation, test"),
+        ("validation = 15", "validation = 45", "split.validation: expected fewer rows than train = 45"),
+        ("warmup = 2", "warmup = 8", "windows.warmup: expected fewer steps than length = 8, got 8"),
+        ("stride = 3", "stride = 0", "windows.stride: expected a whole number of at least 1, got 0"),
+        ("leads = [1, 2]", "leads = [0, 2]", "forecast.leads: expected a whole number of at least 1, got 0"),
+        ("leads = [1, 2]", "leads = [3, 2]", "forecast.leads: expected [first, last] with first <= last"),
+        ("leads = [1, 2]", "leads = [1]", "forecast.leads: expected a list of 2 values, got [1]"),
+        ('targets = ["speed"]', 'targets = ["fault"]', 'forecast.targets: "fault" is not a measured column'),
+        ('targets = ["speed"]', "", "forecast.targets: missing; name one or more of: speed, load"),
+        ('cell = "gru"', 'cell = "gnu"', "model.cell: expected one of gru"),
+        ("[model]", "[model]\nlearning_rat = 1", 'model.learning_rat: unknown key; did you mean "learning'),
+        ("[model]", "[budgets]\nbyte = 1\n[model]", 'budgets.byte: unknown key; did you mean "bytes"?'),
+        ("[model]", "[budgets]\nbytes = -1\n[model]", "budgets.bytes: expected a number of at least 0"),
+        ("[model]", '[normalize]\nby = "stream"\n[model]', "normalize.rows: is required with by"),
+        ("[model]", '[normalize]\nby = "stream"\nrows = 46\n[model]', "normalize.rows: expected at most"),
+        ("[model]", "[model", "is not valid TOML"),
+        ("[model]", "[[model]]", "model: expected a table of keys and values"),
+    ],
+)  # fmt: skip
+def test_mistake_is_one_line(job, old, new, message):
+    with pytest.raises(UserError) as error:
+        job.scenario((old, new))
+    assert str(error.value).startswith(f"{job.scenario_file}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_split_by_time_must_be_in_order(job):
+    rows = 'by = "rows"\ntrain = 45\nvalidation = 15'
+    times = 'by = "time"\nvalidation = {}\ntest = {}'
+    split = job.scenario((rows, times.format("2024-05-01T10:00:30", '"2024-05-01T12:01:00+02:00"'))).split
+    assert split.test - split.validation == 30.0
+    with pytest.raises(UserError, match="split.test: expected a time after validation"):
+        job.scenario((rows, times.format("2024-05-02", "2024-05-01")))
+    with pytest.raises(UserError, match="split.test: expected a date or a date-time"):
+        job.scenario((rows, times.format("2024-05-02", '"soon"')))
+
+
+def test_scenario_file_that_is_not_there(tmp_path, capsys):
+    assert main([str(tmp_path / "none.toml")]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"edgernn: {tmp_path}/none.toml: cannot be read (No such file or directory)\n"
+    )
+
+
+def test_scenario_file_with_a_wrong_name(tmp_path):
+    with pytest.raises(UserError, match="expected a file name like my_pump.toml"):
+        load_scenario(tmp_path / "My Pump.toml")

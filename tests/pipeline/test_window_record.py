@@ -1,0 +1,42 @@
+"""Our tf.train.Example bytes and record frames against TensorFlow's own."""
+
+import numpy as np
+import pytest
+
+from pipeline.window_record import encode_example, write_records
+
+tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: it is the oracle of these tests")
+
+
+@pytest.mark.parametrize("start", [0, 127, 128, 1714557600000, -1, -86_400_000])
+@pytest.mark.parametrize("stream, size", [("valve1/0.csv", 3), ("ünïcode", 0), ("s" * 200, 1_000)])
+def test_bytes_are_those_of_tensorflow(start, stream, size):
+    x = np.random.default_rng(0).normal(size=size).astype(np.float32)
+    x[:1] = np.nan
+    features = {
+        "stream": tf.train.Feature(bytes_list=tf.train.BytesList(value=[stream.encode()])),
+        "start": tf.train.Feature(int64_list=tf.train.Int64List(value=[start])),
+        "x": tf.train.Feature(float_list=tf.train.FloatList(value=x)),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    ours = encode_example(stream, start, x)
+    assert tf.train.Example.FromString(ours).SerializeToString(deterministic=True) == (
+        example.SerializeToString(deterministic=True)
+    )
+    if size:
+        assert ours == example.SerializeToString(deterministic=True)
+
+
+def test_frames_are_read_by_tensorflow(tmp_path):
+    records = [b"", b"one", bytes(range(256)) * 100]
+    write_records(tmp_path / "records", records)
+    assert list(tf.data.TFRecordDataset(str(tmp_path / "records")).as_numpy_iterator()) == records
+
+
+def test_damaged_frame_is_seen_by_tensorflow(tmp_path):
+    write_records(tmp_path / "records", [b"a whole record"])
+    damaged = bytearray((tmp_path / "records").read_bytes())
+    damaged[15] ^= 1
+    (tmp_path / "records").write_bytes(damaged)
+    with pytest.raises(tf.errors.DataLossError):
+        list(tf.data.TFRecordDataset(str(tmp_path / "records")))

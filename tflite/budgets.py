@@ -1,0 +1,264 @@
+"""Budgets of a scenario: each one is a gate that the measured figures pass or break.
+
+A gate passes only on a finite measured number. A figure that was not measured breaks its gate, latency_ratio
+included: a gate that passed because nobody looked would be worth nothing.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.atomic_write import write_json
+from pipeline.user_error import UserError
+from tflite.budget_table import print_gates
+from tflite.build_record import read_record
+from tflite.task_metric import higher_is_better, metric_unit, relative_loss
+from tflite.validation_record import model_name, read_validation, shipped_records
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One budget held against one measured figure.
+
+    Attributes:
+        budget: key of the scenario's `[budgets]`.
+        model: which model, `<cell>_<activations>_<state>`.
+        measured: the figure in the budget's unit, or None if there is no finite figure.
+        allowed: the budget.
+        ok: the figure is within the budget.
+        margin: room left in the budget's unit; negative: missed by so much. None without a figure.
+        unit: unit of measured, allowed and margin.
+        at_least: the figure must not fall below the budget (else: must not exceed it).
+        reason: why there is no figure, or "".
+    """
+
+    budget: str
+    model: str
+    measured: float | None
+    allowed: float
+    ok: bool
+    margin: float | None
+    unit: str
+    at_least: bool
+    reason: str = ""
+
+    def as_record(self):
+        """Return the gate as gates.json holds it; what was not measured is absent."""
+        record = {
+            "budget": self.budget,
+            "model": self.model,
+            "measured": self.measured,
+            "allowed": self.allowed,
+            "ok": self.ok,
+            "margin": self.margin,
+            "unit": self.unit,
+            "at_least": self.at_least,
+            "reason": self.reason or None,
+        }
+        return {
+            key: value
+            for key, value in record.items()
+            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        }
+
+
+class NotMeasured(LookupError):
+    """The record lacks the figure; the message says why and, where it helps, what measures it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one budget finds its figure: `figure(record, bench)` returns a number or raises NotMeasured."""
+
+    unit: str | Callable
+    figure: Callable
+    at_least: Callable = lambda record: False
+
+    def unit_of(self, record):
+        """The unit, which for a metric depends on which metric it is."""
+        return self.unit if isinstance(self.unit, str) else self.unit(record)
+
+
+def _number(record, *keys):
+    """The value under nested keys, whatever it is; NotMeasured if any key is absent or null."""
+    value = record
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None:
+        raise NotMeasured("not measured")
+    return value
+
+
+def _metric_name(record):
+    return (record.get("metric") or {}).get("name", "")
+
+
+def _f1(record, bench):
+    if str(_number(record, "metric", "name")).lower() != "f1":
+        raise NotMeasured(f"not measured: the metric is {_metric_name(record)}")
+    return _number(record, "metric", "quantized")
+
+
+def _metric_loss(record, bench):
+    reference, value = _number(record, "metric", "float"), _number(record, "metric", "quantized")
+    if not (_is_finite(reference) and _is_finite(value)):
+        return math.nan
+    name = _number(record, "metric", "name")
+    try:
+        return relative_loss(name, reference, value)
+    except LookupError as unknown:
+        raise NotMeasured(f"not measured: {unknown}") from unknown
+
+
+def _parity_lsb(record, bench):
+    """Largest difference in quanta between LiteRT and TFLM, whichever of the two is the reference."""
+    pairs = [
+        p
+        for p in record.get("parity") or []
+        if {_family(p.get("runtime")), _family(p.get("reference"))} == {"litert", "tflm"}
+    ]
+    compared = [
+        p for p in pairs if _is_finite(p.get("steps")) and p["steps"] > 0 and p.get("max_lsb") is not None
+    ]
+    if not compared:
+        raise NotMeasured("not measured: no LiteRT against TFLM parity")
+    largest = [p["max_lsb"] for p in compared]
+    return max(largest) if all(map(_is_finite, largest)) else math.nan
+
+
+def _family(runtime):
+    """`litert_reference` and `litert (builtin)` are LiteRT too."""
+    name = str(runtime).lower()
+    return next((family for family in ("litert", "tflm") if name.startswith(family)), name)
+
+
+def _latency_ratio(record, bench):
+    """Worst median ratio of the bench rows in which a step of this scenario races ONNX Runtime.
+
+    Such a row names "step" and the scenario in its `name`, and ONNX in its `rival_name`; of several such
+    rivals the fastest counts.
+    """
+    scenario = str(record.get("scenario", "")).lower()
+    own_step = re.compile(rf"(?=.*step).*(?<![a-z0-9]){re.escape(scenario)}(?![a-z0-9_])")
+    rows = [
+        row
+        for row in bench or []
+        if isinstance(row, dict)
+        and own_step.match(str(row.get("name")).lower())
+        and "onnx" in str(row.get("rival_name")).lower()
+    ]
+    if not rows:
+        raise NotMeasured(f"not measured: run `edgernn bench {scenario or 'NAME'}`")
+    ratios = [_number(row, "ratio", "median") for row in rows]
+    return max(ratios) if all(map(_is_finite, ratios)) else math.nan
+
+
+def _field(*keys):
+    return lambda record, bench: _number(record, *keys)
+
+
+RULES = {
+    "bytes": Rule("B", _field("bytes")),
+    "arena_bytes": Rule("B", _field("memory", "arena_bytes")),
+    "convert_seconds": Rule("s", _field("convert_seconds")),
+    "metric": Rule(
+        lambda record: metric_unit(_metric_name(record)),
+        _field("metric", "quantized"),
+        lambda record: higher_is_better(_metric_name(record)),
+    ),
+    "metric_loss": Rule("%", _metric_loss),
+    "f1": Rule("", _f1, lambda record: True),
+    "far": Rule("%", _field("far", "quantized")),
+    "mar": Rule("%", _field("mar", "quantized")),
+    "parity_lsb": Rule("quanta", _parity_lsb),
+    "step_us_p99": Rule("µs", _field("latency_us", "p99")),
+    "latency_ratio": Rule("x", _latency_ratio),
+}
+
+
+def check_budgets(budgets, validation, bench):
+    """Hold every budget against every model record.
+
+    Args:
+        budgets: budget key to allowed number, as in the scenario's `[budgets]`.
+        validation: `{"models": [record, ...]}`; give only the records the budgets are meant for.
+        bench: the rows of bench.json, or None if no bench was run.
+
+    Returns:
+        A list of Gate, records in order, budgets in the order given. Without a record all are broken.
+
+    Raises:
+        UserError: a budget key that has no rule.
+    """
+    unknown = sorted(set(budgets) - set(RULES))
+    if unknown:
+        raise UserError(f"[budgets] {unknown[0]}: no such budget; allowed: {', '.join(RULES)}")
+    records = validation.get("models") or [{}]
+    return [
+        _gate(budget, float(allowed), record, bench)
+        for record in records
+        for budget, allowed in budgets.items()
+    ]
+
+
+def _gate(budget, allowed, record, bench):
+    rule = RULES[budget]
+    measured, reason = _measure(budget, rule, record, bench)
+    at_least = rule.at_least(record)
+    margin = None
+    if measured is not None and math.isfinite(allowed):
+        margin = measured - allowed if at_least else allowed - measured
+    return Gate(
+        budget,
+        model_name(record),
+        measured,
+        allowed,
+        margin is not None and margin >= 0,
+        margin,
+        rule.unit_of(record),
+        at_least,
+        reason,
+    )
+
+
+def _measure(budget, rule, record, bench):
+    """Return (finite number, "") or (None, reason)."""
+    try:
+        value = rule.figure(record, bench)
+    except NotMeasured as absent:
+        return None, str(absent)
+    if not _is_finite(value):
+        return None, f"not a finite number: {value!r}"
+    return float(value), ""
+
+
+def _is_finite(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def gates(scenario, build_dir):
+    """Check a scenario's budgets, print the table, write gates.json.
+
+    Args:
+        scenario: the Scenario; its `budgets` are checked.
+        build_dir: the build folder, which holds `<scenario>/validation.json` and perhaps `bench.json`.
+
+    Returns:
+        True if every budget holds.
+
+    Raises:
+        UserError: validation.json (or bench.json) is missing or damaged, or gates.json cannot be written.
+    """
+    folder = Path(build_dir) / scenario.name
+    shipped = {"models": shipped_records(scenario, read_validation(scenario, folder))}
+    bench = None
+    if "latency_ratio" in scenario.budgets:
+        bench = read_record(
+            Path(build_dir) / "bench.json", kind=list, made_by=f"edgernn bench {scenario.name}"
+        )
+    checked = check_budgets(scenario.budgets, shipped, bench)
+    write_json(folder / "gates.json", {"gates": [gate.as_record() for gate in checked]})
+    print_gates(scenario.name, checked)
+    return all(gate.ok for gate in checked)

@@ -1,0 +1,57 @@
+"""The convert stage: the model a scenario ships, and the two it is judged against."""
+
+import json
+import time
+from pathlib import Path
+
+from keras_models.anomaly_score import load_score
+from keras_models.feature_encoding import load_encoding
+from keras_models.model_folder import load_model, read_dataset, start_clean
+from keras_models.shard_dataset import window_batches
+from pipeline.atomic_write import write_json
+from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
+from tflite.conversion import convert
+
+
+def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
+    """Converts the model to ship and, beside it, the float and the calibrated-only model.
+
+    Writes build/<scenario>/tflite/{*.tflite, artifact.json}, the same in float32/ and ptq/, and seconds.json.
+
+    Raises:
+        UserError: a model of the stages before is missing.
+    """
+    dataset_folder, dataset = read_dataset(scenario, build_dir)
+    models, folder = Path(build_dir) / scenario.name / "model", Path(build_dir) / scenario.name / "tflite"
+    start_clean([folder])
+    cell, form = scenario.model.cell, scenario.quantization
+    plain = load_model(models / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
+    qat = load_model(models / f"{cell}_qat.keras", made_by=f"edgernn quantize {scenario.path}")
+    encoding = load_encoding(models / "encoding.json")
+    scores = [load_score(models / f"score{s}.json") if scenario.anomaly else None for s in ("", "_qat")]
+    windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
+    about = {"task": scenario.task, "cell": cell, "step_seconds": scenario.data.step_seconds}
+
+    def ship(model, activations, score, place, **options):
+        name = f"{scenario.name}_{cell}_{activations}_{form.state}"
+        artifact = convert(model, activations=activations, state=form.state, encoding=encoding, score=score, name=name,
+                           **options)
+        artifact.manifest.update(about)
+        return artifact.save(place)
+
+    ship(plain, "float32", scores[0], folder / "float32")
+    calibration = (window for features, _ in windows for window in features.numpy())
+    ship(plain, form.activations, scores[0], folder / "ptq", representative=calibration)
+    start = time.perf_counter()
+    path = ship(qat, form.activations, scores[1], folder)
+    write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
+    return path
+
+
+def read_seconds(folder: Path) -> dict[str, float]:
+    """What the convert stage took."""
+    path = Path(folder) / "seconds.json"
+    if not path.is_file():
+        raise UserError(f"{path}: not found; make it with `edgernn convert`")
+    return json.loads(path.read_text())

@@ -1,0 +1,202 @@
+"""The operators around the network: raw float readings in, forecasts in real units or an anomaly score out.
+
+A device feeds what its sensors say. Missing readings (NaN, infinities) are replaced here by the network's own last
+forecast of that channel, standardization and calendar encoding happen here (keras_models.feature_encoding says the
+same over arrays), and so do denormalization and the score. Reset value of every state: zero.
+"""
+
+import keras
+import numpy as np
+
+from keras_models.anomaly_score import AnomalyScore
+from keras_models.feature_encoding import CLIP, FeatureEncoding
+from tflite.lower_layers import dequantize, lower_model
+from tflite.step_graph import StepGraph, StepGraphBuilder
+
+PLAUSIBLE = 1e30  # |reading| must be below: excludes infinities and, comparing false, NaN
+
+
+class SensorGraph:
+    """Builds the step graph of one network inside its sensor shell."""
+
+    def __init__(self, model: keras.Model, encoding: FeatureEncoding, score: AnomalyScore | None = None):
+        self.model, self.encoding, self.score = model, encoding, score
+        self.builder = StepGraphBuilder()
+        self.output_form = {}
+
+    def build(self) -> StepGraph:
+        """The graph; afterwards `output_form` says unit, leads and quantum of the output for the manifest.
+
+        Signature: step(x, h0.., forecast, ...) -> (forecast | score, h0.., forecast, ...).
+
+        x: (1, columns) raw readings. Output `forecast`: (1, leads * targets) in real units, or `score`: (1, 1).
+        """
+        x = self._tensor("x", len(self.encoding.columns))
+        self.builder.inputs.append(("x", x))
+        readings, calendar, valid = self._fill_missing(x)
+        features = self._features(readings, calendar)
+        forecast, following = lower_model(self.builder, self.model, {self.model.inputs[0].name: features})
+        self._state("last_forecast", self.previous, self._following(following, calendar))
+        output = self._forecast(forecast) if self.score is None else self._score(readings, forecast)
+        self.builder.outputs.append(output)
+        return self.builder.build()
+
+    def _op(self, kind, inputs, name, width, dtype=None, **options) -> str:
+        return self.builder.op(kind, inputs, self._tensor(name, width, dtype=dtype), **options)
+
+    def _tensor(self, name, width, affine=None, dtype=None) -> str:
+        """A tensor of the shell; the prefix keeps its name apart from those of the layers."""
+        return self.builder.tensor(f"sensors/{name}", width, affine, dtype)
+
+    def _constant(self, name, values) -> str:
+        return self.builder.constant(name, np.atleast_2d(np.asarray(values, np.float32)))
+
+    def _state(self, name: str, read: str, written: str) -> None:
+        self.builder.states.append((name, read, written))
+
+    def _fill_missing(self, x: str) -> tuple[str, str | None, str]:
+        """Standardized readings (1, measured), calendar values or None, and which were valid (bool)."""
+        enc, columns = self.encoding, len(self.encoding.columns)
+        valid = self._op("LESS", [self._op("ABS", [x], "magnitude", columns), self._constant("plausible", [PLAUSIBLE])],
+                         "valid", columns, "bool")
+        mean, scale = self._learned(x, valid) if enc.readings is not None else self._fixed()
+        centred = self._op("SUB", [x, mean], "centred", columns)
+        standardized = self._op("MUL", [centred, scale], "standardized", columns)
+        self.previous = self._tensor("previous_forecast", columns)
+        filled = self._op("SELECT_V2", [valid, standardized, self.previous], "filled", columns)
+        if not enc.cycles:
+            return self._clip(filled), None, valid
+        readings, calendar = (self._tensor(n, w) for n, w in
+                              (("unclipped", enc.measured), ("calendar", columns - enc.measured)))
+        self._split_columns(filled, readings, calendar)
+        return self._clip(readings), calendar, valid
+
+    def _split_columns(self, values: str, readings: str, calendar: str) -> None:
+        sizes = np.array([self.builder.width(readings), self.builder.width(calendar)], np.int32)
+        axis = self.builder.constant("axis", np.array(1, np.int32))
+        sizes = self.builder.constant("column_kinds", sizes)
+        self.builder.op("SPLIT_V", [values, sizes, axis], [readings, calendar], numSplits=2)
+
+    def _clip(self, values: str) -> str:
+        below = self._op("MINIMUM", [values, self._constant("clip", [CLIP])], "not_above", self.encoding.measured)
+        return self._op("MAXIMUM", [below, self._constant("-clip", [-CLIP])], "readings", self.encoding.measured)
+
+    def _fixed(self) -> tuple[str, str]:
+        """Mean and 1/std of each column; calendar columns pass through."""
+        enc = self.encoding
+        rest = len(enc.columns) - enc.measured
+        mean = np.float32(enc.mean + (0.0,) * rest)
+        inverse = 1 / np.asarray(enc.std + (1.0,) * rest, np.float32)
+        return self._constant("mean", mean), self._constant("inverse_std", inverse)
+
+    def _learned(self, x: str, valid: str) -> tuple[str, str]:
+        """Mean and 1/std of the first readings after a reset (Welford's recurrence), fixed from then on."""
+        width = len(self.encoding.columns)
+        count, mean, spread = (self._tensor(f"previous_{name}", width) for name in ("count", "mean", "spread"))
+        zero, one = self._constant("zero", [0.0]), self._constant("unit", [1.0])
+        wanted = self._op("LESS", [count, self._constant("readings", [self.encoding.readings])], "learning", width, "bool")
+        one_each = self._constant("one_each", np.ones(width))
+        if_valid = self._op("SELECT_V2", [valid, one_each, zero], "if_valid", width)
+        taken = self._op("SELECT_V2", [wanted, if_valid, zero], "taken", width)
+        reading = self._op("SELECT_V2", [valid, x, mean], "reading_or_mean", width)
+        new_count = self._op("ADD", [count, taken], "count", width)
+        at_least_one = self._op("MAXIMUM", [new_count, one], "count_or_one", width)
+        change = self._op("SUB", [reading, mean], "change", width)
+        weighted = self._op("MUL", [taken, change], "taken_change", width)
+        new_mean = self._op("ADD", [mean, self._op("DIV", [weighted, at_least_one], "mean_change", width)], "mean", width)
+        rest = self._op("SUB", [reading, new_mean], "rest", width)
+        new_spread = self._op("ADD", [spread, self._op("MUL", [weighted, rest], "spread_change", width)], "spread", width)
+        variance = self._op("DIV", [new_spread, at_least_one], "variance", width)
+        std = self._op("MAXIMUM", [self._op("SQRT", [variance], "learned_std", width),
+                                   self._constant("std_floor", self.encoding.std)], "std", width)
+        for name, read, written in (("count", count, new_count), ("mean", mean, new_mean), ("spread", spread, new_spread)):
+            self._state(name, read, written)
+        return new_mean, self._op("DIV", [one, std], "inverse_std", width)
+
+    def _features(self, readings: str, calendar: str | None) -> str:
+        if calendar is None:
+            return readings
+        weights, phase = self.encoding.angles
+        angles = self._op("BATCH_MATMUL", [calendar, self._constant("cycles", weights.T)], "cycle_angles", len(phase),
+                          adjY=True)
+        shifted = self._op("ADD", [angles, self._constant("phase", phase)], "angles", len(phase))
+        waves = self._op("SIN", [shifted], "waves", len(phase))
+        return self._op("CONCATENATION", [readings, waves], "features", self.encoding.width, axis=1)
+
+    def _following(self, following: str, calendar: str | None) -> str:
+        """The network's forecast of the next readings; calendars run on by themselves."""
+        following = dequantize(self.builder, following)
+        if calendar is None:
+            return following
+        columns = len(self.encoding.columns)
+        advance = self._constant("advance", self.encoding.advance)
+        calendar = self._op("ADD", [calendar, advance], "calendar_next", columns - self.encoding.measured)
+        return self._op("CONCATENATION", [following, calendar], "last_forecast", columns, axis=1)
+
+    def _forecast(self, forecast: str) -> tuple[str, str]:
+        """Output `forecast`: real units, lead after lead, each with every target."""
+        enc, width, affine = self.encoding, self.builder.width(forecast), self.builder.affine(forecast)
+        targets = [enc.columns[target] for target in enc.targets]
+        self.output_form = {"targets": targets, "unit": enc.units[enc.targets[0]], "leads": list(enc.leads),
+                            "quantum": [affine.scale * enc.std[t] for t in enc.targets] if affine else None}
+        std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
+        spread = self._op("MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width)
+        real = self._op("ADD", [spread, self._constant("target_mean", mean)], "real", width)
+        if enc.non_negative:
+            real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], "forecast", width)
+        return "forecast", real
+
+    def _score(self, readings: str, forecast: str) -> tuple[str, str]:
+        """Output `score`: 1.0 is the alarm; 0 until the forecasts judged were made by a settled network."""
+        enc, channels, weight = self.encoding, self.builder.width(forecast), self.score.ewma
+        self.output_form = {"unit": "1", "quantum": None}
+        residual = self._op("SUB", [self._targets(readings), dequantize(self.builder, self._pending(forecast))],
+                            "residual", channels)
+        smoothed = self._tensor("previous_residual", channels)
+        change = self._op("MUL", [self._op("SUB", [residual, smoothed], "residual_change", channels),
+                                  self._constant("ewma", [weight])], "weighted_change", channels)
+        moved = self._op("ADD", [smoothed, change], "moved_residual", channels)
+        settled = self._settled(enc.leads[0] + (enc.readings or 0))
+        new_smoothed = self._op("SELECT_V2", [settled, moved, self._constant("rest_residual", np.zeros(channels))],
+                                "smoothed_residual", channels)
+        self._state("residual", smoothed, new_smoothed)
+        whitening = np.asarray(self.score.whitening, np.float32)
+        white = self._op("BATCH_MATMUL", [new_smoothed, self._constant("whitening", whitening.T)], "white", channels,
+                         adjY=True)
+        square = self._op("MUL", [white, white], "square", channels)
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        total = self._op("SUM", [square, axis], "total", 1, keepDims=True)
+        return "score", self._op("SQRT", [total], "score", 1)
+
+    def _targets(self, readings: str) -> str:
+        if self.encoding.targets == tuple(range(self.encoding.measured)):
+            return readings
+        chosen = np.zeros((len(self.encoding.targets), self.encoding.measured), np.float32)
+        chosen[np.arange(len(chosen)), list(self.encoding.targets)] = 1
+        return self._op("BATCH_MATMUL", [readings, self._constant("chosen", chosen)], "targets", len(chosen), adjY=True)
+
+    def _pending(self, forecast: str) -> str:
+        """The forecast made `lead` steps ago for now; a shift register of forecasts is part of the state."""
+        builder, channels, lead = self.builder, self.builder.width(forecast), self.encoding.leads[0]
+        affine = builder.affine(forecast)
+        before = self._tensor("previous_pending", lead * channels, affine)
+        sizes = [channels, (lead - 1) * channels] if lead > 1 else None
+        due = self._tensor("due", channels, affine) if sizes else before
+        after = forecast
+        if sizes:
+            kept = self._tensor("kept", sizes[1], affine)
+            axis = builder.constant("axis", np.array(1, np.int32))
+            sizes = builder.constant("due_and_kept", np.array(sizes, np.int32))
+            builder.op("SPLIT_V", [before, sizes, axis], [due, kept], numSplits=2)
+            after = builder.op("CONCATENATION", [kept, forecast], self._tensor("pending", lead * channels, affine), axis=1)
+        self._state("pending", before, after)
+        return due
+
+    def _settled(self, steps: int) -> str:
+        """bool (1, 1): more than `steps` steps have passed since the reset."""
+        age = self._tensor("previous_age", 1)
+        limit = self._constant("settled_age", [steps])
+        older = self._op("ADD", [age, self._constant("unit", [1.0])], "older", 1)
+        capped = self._op("MINIMUM", [older, self._constant("age_cap", [steps + 1])], "age", 1)
+        self._state("age", age, capped)
+        return self._op("LESS", [limit, capped], "settled", 1, "bool")

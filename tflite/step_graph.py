@@ -1,0 +1,135 @@
+"""The step graph: the program of one time step, as frozen TensorFlow Lite operators over named tensors.
+
+It is what lies between a Keras model and every way out: the flatbuffer, generated C, a numpy reference.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from keras_models.affine_quantization import Affine
+
+DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor. `shape` includes the leading batch of 1; constants carry `data`, integers their `affine`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    affine: Affine | None = None
+    data: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """One builtin operator. `kind` is its name in the schema's BuiltinOperator, `options` the fields of its options."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    options: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """Operators in order of execution.
+
+    `inputs` and `outputs`: (signature name, tensor name) pairs without the states.
+    `states`: (signature name, tensor read, tensor written); the two tensors have equal shape, dtype and affine.
+    """
+
+    tensors: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    states: tuple[tuple[str, str, str], ...] = ()
+
+    def tensor(self, name: str) -> Tensor:
+        return self._by_name[name]
+
+    @property
+    def _by_name(self) -> dict[str, Tensor]:
+        return {tensor.name: tensor for tensor in self.tensors}
+
+    def check(self) -> None:
+        """Every tensor is written before it is read, once, and states keep their form over the step.
+
+        Raises:
+            ValueError: naming the operator or state at fault.
+        """
+        by_name = self._by_name
+        if len(by_name) != len(self.tensors):
+            raise ValueError("two tensors of the step graph share a name")
+        ready = {tensor.name for tensor in self.tensors if tensor.data is not None}
+        ready |= {name for _, name in self.inputs} | {read for _, read, _ in self.states}
+        for index, op in enumerate(self.ops):
+            for name in op.inputs:
+                if name not in ready:
+                    raise ValueError(f"operator {index} {op.kind} reads {name!r} before it is written")
+            for name in op.outputs:
+                if name in ready or name not in by_name:
+                    raise ValueError(f"operator {index} {op.kind} cannot write {name!r}: written before, or unknown")
+            ready |= set(op.outputs)
+        for name, read, written in self.states:
+            form_in, form_out = ((t.shape, t.dtype, t.affine) for t in (by_name[read], by_name[written]))
+            if form_in != form_out or written not in ready:
+                raise ValueError(f"state {name!r} changes its form over the step: {form_in} -> {form_out}")
+
+
+@dataclass
+class StepGraphBuilder:
+    """Collects tensors and operators; `build` freezes them."""
+
+    tensors: list[Tensor] = field(default_factory=list)
+    ops: list[Op] = field(default_factory=list)
+    inputs: list[tuple[str, str]] = field(default_factory=list)
+    outputs: list[tuple[str, str]] = field(default_factory=list)
+    states: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __post_init__(self):
+        self._by_name = {}
+
+    def tensor(self, name: str, width: int, affine: Affine | None = None, dtype: str | None = None) -> str:
+        """Adds an activation of shape (1, width): int8 with `affine`, else float32 unless `dtype` says."""
+        return self._add(Tensor(name, (1, width), dtype or ("int8" if affine else "float32"), affine))
+
+    def constant(self, name: str, data: np.ndarray, affine: Affine | None = None) -> str:
+        """Adds a constant; equal constants (values and affine) are stored once."""
+        data = np.ascontiguousarray(data)
+        for tensor in self.tensors:
+            if tensor.data is not None and _same_constant(tensor, data, affine):
+                return tensor.name
+        return self._add(Tensor(name, data.shape, data.dtype.name, affine, data))
+
+    def op(self, kind: str, inputs: list[str], outputs: str | list[str], **options) -> str:
+        """Adds an operator over tensors already added; returns the name of its first output."""
+        outputs = [outputs] if isinstance(outputs, str) else outputs
+        self.ops.append(Op(kind, tuple(inputs), tuple(outputs), tuple(sorted(options.items()))))
+        return outputs[0]
+
+    def width(self, name: str) -> int:
+        return self._by_name[name].shape[-1]
+
+    def affine(self, name: str) -> Affine | None:
+        return self._by_name[name].affine
+
+    def build(self) -> StepGraph:
+        """The frozen, checked graph."""
+        graph = StepGraph(*(tuple(part) for part in (self.tensors, self.ops, self.inputs, self.outputs, self.states)))
+        graph.check()
+        return graph
+
+    def _add(self, tensor: Tensor) -> str:
+        if tensor.name in self._by_name:
+            raise ValueError(f"tensor {tensor.name!r} exists already")
+        self.tensors.append(tensor)
+        self._by_name[tensor.name] = tensor
+        return tensor.name
+
+
+def _same_constant(tensor: Tensor, data: np.ndarray, affine: Affine | None) -> bool:
+    return (tensor.affine == affine and tensor.data.dtype == data.dtype and tensor.data.shape == data.shape
+            and np.array_equal(tensor.data, data))
