@@ -10,14 +10,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
+from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
+from pipeline.stage_inputs import write_stage_inputs
 from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
 
+def start_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with withheld_stderr():
+        import tensorflow
+
+        tensorflow.constant(0)
+
+
+def stages(scenario: Scenario, build: Path) -> None:
+    """note what each stage reads of the scenario, so that make redoes only what a change concerns"""
+    write_stage_inputs(scenario, build)
+
+
 def train(scenario: Scenario, build: Path) -> None:
     """train the float model"""
+    start_tensorflow()
     from keras_models.train import train
 
     print(f"{scenario.name}: {train(scenario, build)}")
@@ -25,6 +44,7 @@ def train(scenario: Scenario, build: Path) -> None:
 
 def quantize(scenario: Scenario, build: Path) -> None:
     """calibrate and fine-tune the model quantization-aware"""
+    start_tensorflow()
     from keras_models.finetune_qat import finetune_qat
 
     print(f"{scenario.name}: {finetune_qat(scenario, build)}")
@@ -46,13 +66,15 @@ def gates(scenario: Scenario, build: Path) -> int:
 
 def bench(scenario: Scenario, build: Path) -> None:
     """time a step of the shipped model against ONNX Runtime, in one run"""
-    from tflite.bench import bench_scenario
+    start_tensorflow()
+    from tflite.bench_scenario import bench_scenario
 
-    bench_scenario(scenario, build)
+    print(f"{scenario.name}: {bench_scenario(scenario, build)}")
 
 
 def convert(arguments: argparse.Namespace) -> None:
     """convert a scenario's models, or a .keras file, to a model of one time step"""
+    start_tensorflow()
     if Path(arguments.what).suffix != ".keras":
         from tflite.convert_scenario import convert_scenario
 
@@ -80,17 +102,17 @@ def validate(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="edgernn", description=__doc__.split("\n")[0])
-    stages = main.add_subparsers(required=True, metavar="stage")
-    first = stages.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
+    commands = main.add_subparsers(required=True, metavar="stage")
+    first = commands.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
-    for stage in (train, quantize, gates, report, bench):
-        sub = stages.add_parser(stage.__name__, help=stage.__doc__)
+    for stage in (stages, train, quantize, gates, report, bench):
+        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)
         sub.set_defaults(run=_of_scenario(stage))
     for stage in (convert, validate):
-        sub = stages.add_parser(stage.__name__, help=stage.__doc__)
+        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
         kind = ".keras" if stage is convert else ".tflite"
         sub.add_argument("what", metavar="scenario", help=f"scenario file (TOML), or a {kind} file")
         _add_build(sub)
@@ -113,8 +135,6 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up lines are not for users
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
     try:
         arguments = parser().parse_args(argv)
         return arguments.run(arguments) or 0

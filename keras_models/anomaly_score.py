@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.atomic_write import write_json
+
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
 
 
@@ -26,8 +28,6 @@ class AnomalyScore:
         return np.linalg.norm(smooth(residuals, self.ewma) @ np.asarray(self.whitening), axis=-1)
 
     def save(self, path: Path) -> None:
-        from pipeline.atomic_write import write_json
-
         write_json(path, asdict(self))
 
 

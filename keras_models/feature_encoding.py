@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.atomic_write import write_json
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
@@ -82,8 +83,6 @@ class FeatureEncoding:
         return np.maximum(real, 0) if self.non_negative else real
 
     def save(self, path: Path) -> None:
-        from pipeline.atomic_write import write_json
-
         write_json(path, asdict(self))
 
 
@@ -128,3 +127,21 @@ def _location_and_scale(scenario: Scenario, dataset: dict, names: list[str]):
         return (0.0,) * len(names), tuple(float(f) for f in np.where(floor > 0, floor, STD_FLOOR * overall))
     statistics = [dataset["statistics"][name] for name in names]
     return tuple(s["mean"] for s in statistics), tuple(s["std"] for s in statistics)
+
+
+def fill_missing(features: np.ndarray) -> np.ndarray:
+    """Each NaN of (timesteps, features) becomes the last value before it, or 0 (the mean) where there is none."""
+    known = np.where(np.isnan(features), 0, np.arange(1, len(features) + 1)[:, None])
+    last = np.maximum.accumulate(known, axis=0)
+    with_mean = np.concatenate([np.zeros_like(features[:1]), features])
+    return np.take_along_axis(with_mean, last, axis=0)
+
+
+def stream_statistics(dataset: dict, encoding: FeatureEncoding):
+    """stream name -> (mean, std) of its measured columns, or (None, None) where the encoding fixes both."""
+    if encoding.readings is None:
+        return lambda stream: (None, None)
+    names = encoding.columns[: encoding.measured]
+    by_stream = {stream: tuple(np.array([columns[name][key] for name in names], np.float32) for key in ("mean", "std"))
+                 for stream, columns in dataset["stream_statistics"].items()}
+    return by_stream.__getitem__

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from keras_models.feature_encoding import load_encoding
-from keras_models.fit_model import fit_model, write_history
+from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.model_folder import load_model, read_dataset, save_model, seed_everything, start_clean
 from keras_models.qat_model import calibrate, quantize_aware
 from keras_models.shard_dataset import window_batches
@@ -14,7 +14,7 @@ from pipeline.scenario import Scenario
 
 
 def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
-    """Writes build/<scenario>/model/<cell>_qat.keras, score_qat.json and the QAT part of history.csv.
+    """Writes build/<scenario>/model/<cell>_qat.keras, score_qat.json the QAT part of history.csv and, last, qat.json.
 
     Raises:
         UserError: the float model or the dataset is missing, or the folder cannot be written.
@@ -22,7 +22,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     folder, cell = Path(build_dir) / scenario.name / "model", scenario.model.cell
     path, logs = folder / f"{cell}_qat.keras", folder / "logs" / "qat"
-    start_clean([path, logs])
+    start_clean([path, logs, folder / "qat.json"])
     seed_everything(scenario.seed)
     float_model = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     encoding, settings = load_encoding(folder / "encoding.json"), scenario.quantization
@@ -43,4 +43,5 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
                          for row in csv.DictReader(file) if row["phase"] == "float"]
     write_history(folder / "history.csv", {"float": float_history, "qat": history})
     save_model(qat, path)
+    write_summary(folder / "qat.json", history)
     return path

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from rich.progress import Progress
 
-from pipeline.atomic_write import atomic_write
+from pipeline.atomic_write import atomic_write, write_json
 
 FOLLOWING_WEIGHT = 0.1  # the forecast is the job; the next readings only stand in for missing ones
 GRADIENT_NORM = 1.0
@@ -91,3 +91,9 @@ def write_history(path: Path, rounds: dict[str, list[dict[str, float]]]) -> None
         table.writeheader()
         for phase, records in rounds.items():
             table.writerows({**{k: f"{v:.6g}" for k, v in record.items()}, "phase": phase} for record in records)
+
+
+def write_summary(path: Path, history: list[dict[str, float]]) -> None:
+    """The record that a round of training is whole: how many epochs, and the lowest validation loss."""
+    losses = [record["val_loss"] for record in history]
+    write_json(path, {"epochs": len(history), **({"lowest_val_loss": round(min(losses), 6)} if losses else {})})

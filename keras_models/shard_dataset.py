@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_models.feature_encoding import FeatureEncoding
+from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 
 
 def window_batches(folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int,
@@ -47,21 +47,3 @@ def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=No
     leads = np.arange(length)[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
     forecast = standardized[leads][:, :, list(encoding.targets)].reshape(length, -1)
     return features, forecast, standardized[1 : length + 1]
-
-
-def fill_missing(features: np.ndarray) -> np.ndarray:
-    """Each NaN of (timesteps, features) becomes the last value before it, or 0 (the mean) where there is none."""
-    known = np.where(np.isnan(features), 0, np.arange(1, len(features) + 1)[:, None])
-    last = np.maximum.accumulate(known, axis=0)
-    with_mean = np.concatenate([np.zeros_like(features[:1]), features])
-    return np.take_along_axis(with_mean, last, axis=0)
-
-
-def stream_statistics(dataset: dict, encoding: FeatureEncoding):
-    """stream name -> (mean, std) of its measured columns, or (None, None) where the encoding fixes both."""
-    if encoding.readings is None:
-        return lambda stream: (None, None)
-    names = encoding.columns[: encoding.measured]
-    by_stream = {stream: tuple(np.array([columns[name][key] for name in names], np.float32) for key in ("mean", "std"))
-                 for stream, columns in dataset["stream_statistics"].items()}
-    return by_stream.__getitem__

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 
 from keras_models.anomaly_score import AnomalyScore, fit_score
-from keras_models.feature_encoding import FeatureEncoding
-from keras_models.shard_dataset import fill_missing, stream_statistics
+from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 

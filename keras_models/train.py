@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_models.feature_encoding import fit_encoding
-from keras_models.fit_model import fit_model, write_history
+from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.forecaster import build_forecaster
 from keras_models.model_folder import read_dataset, save_model, seed_everything, start_clean
 from keras_models.shard_dataset import window_batches
@@ -13,7 +13,7 @@ from pipeline.scenario import Scenario
 
 
 def train(scenario: Scenario, build_dir: Path) -> Path:
-    """Trains the float model: build/<scenario>/model/<cell>.keras, encoding.json, history.csv, logs/.
+    """Trains the float model: build/<scenario>/model/<cell>.keras, encoding.json, history.csv, logs/, float.json last.
 
     Raises:
         UserError: there is no dataset, or the folder cannot be written.
@@ -36,4 +36,5 @@ def train(scenario: Scenario, build_dir: Path) -> Path:
     write_history(folder / "history.csv", {"float": history})
     path = folder / f"{settings.cell}.keras"
     save_model(model, path)
+    write_summary(folder / "float.json", history)
     return path

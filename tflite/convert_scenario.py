@@ -1,6 +1,5 @@
 """The convert stage: the model a scenario ships, and the two it is judged against."""
 
-import json
 import time
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from keras_models.model_folder import load_model, read_dataset, start_clean
 from keras_models.shard_dataset import window_batches
 from pipeline.atomic_write import write_json
 from pipeline.scenario import Scenario
-from pipeline.user_error import UserError
 from tflite.conversion import convert
 
 
@@ -47,11 +45,3 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     path = ship(qat, form.activations, scores[1], folder)
     write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
     return path
-
-
-def read_seconds(folder: Path) -> dict[str, float]:
-    """What the convert stage took."""
-    path = Path(folder) / "seconds.json"
-    if not path.is_file():
-        raise UserError(f"{path}: not found; make it with `edgernn convert`")
-    return json.loads(path.read_text())

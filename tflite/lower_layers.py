@@ -129,7 +129,8 @@ def _gru_step(builder, layer, kernels: GruKernels, affines, ones, reset_after, s
     difference = op("SUB", [candidate, state], "difference", "difference")
     update = op("MUL", [update_gate, difference], "update", "update")
     new_state = op("ADD", [state, update], "new_state", "state")
-    builder.states.append((f"h{len(builder.states)}", state, new_state))
+    index = sum(name.startswith("h") for name, _, _ in builder.states)
+    builder.states.append((f"h{index}", state, new_state))
     return new_state
 
 

@@ -33,7 +33,7 @@ class SensorGraph:
         """
         x = self._tensor("x", len(self.encoding.columns))
         self.builder.inputs.append(("x", x))
-        readings, calendar, valid = self._fill_missing(x)
+        readings, calendar = self._fill_missing(x)
         features = self._features(readings, calendar)
         forecast, following = lower_model(self.builder, self.model, {self.model.inputs[0].name: features})
         self._state("last_forecast", self.previous, self._following(following, calendar))
@@ -54,8 +54,8 @@ class SensorGraph:
     def _state(self, name: str, read: str, written: str) -> None:
         self.builder.states.append((name, read, written))
 
-    def _fill_missing(self, x: str) -> tuple[str, str | None, str]:
-        """Standardized readings (1, measured), calendar values or None, and which were valid (bool)."""
+    def _fill_missing(self, x: str) -> tuple[str, str | None]:
+        """Standardized readings (1, measured), and calendar values or None, none of them missing any more."""
         enc, columns = self.encoding, len(self.encoding.columns)
         valid = self._op("LESS", [self._op("ABS", [x], "magnitude", columns), self._constant("plausible", [PLAUSIBLE])],
                          "valid", columns, "bool")
@@ -65,11 +65,11 @@ class SensorGraph:
         self.previous = self._tensor("previous_forecast", columns)
         filled = self._op("SELECT_V2", [valid, standardized, self.previous], "filled", columns)
         if not enc.cycles:
-            return self._clip(filled), None, valid
+            return self._clip(filled), None
         readings, calendar = (self._tensor(n, w) for n, w in
                               (("unclipped", enc.measured), ("calendar", columns - enc.measured)))
         self._split_columns(filled, readings, calendar)
-        return self._clip(readings), calendar, valid
+        return self._clip(readings), calendar
 
     def _split_columns(self, values: str, readings: str, calendar: str) -> None:
         sizes = np.array([self.builder.width(readings), self.builder.width(calendar)], np.int32)
@@ -78,6 +78,7 @@ class SensorGraph:
         self.builder.op("SPLIT_V", [values, sizes, axis], [readings, calendar], numSplits=2)
 
     def _clip(self, values: str) -> str:
+        """Readings within CLIP, for float networks and for the score; QUANTIZE clips by itself."""
         below = self._op("MINIMUM", [values, self._constant("clip", [CLIP])], "not_above", self.encoding.measured)
         return self._op("MAXIMUM", [below, self._constant("-clip", [-CLIP])], "readings", self.encoding.measured)
 
@@ -138,7 +139,7 @@ class SensorGraph:
         enc, width, affine = self.encoding, self.builder.width(forecast), self.builder.affine(forecast)
         targets = [enc.columns[target] for target in enc.targets]
         self.output_form = {"targets": targets, "unit": enc.units[enc.targets[0]], "leads": list(enc.leads),
-                            "quantum": [affine.scale * enc.std[t] for t in enc.targets] if affine else None}
+                            "quantum": max(affine.scale * enc.std[t] for t in enc.targets) if affine else None}
         std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
         spread = self._op("MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width)
         real = self._op("ADD", [spread, self._constant("target_mean", mean)], "real", width)

@@ -8,14 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from keras_models.anomaly_score import fit_score
-from keras_models.feature_encoding import FeatureEncoding, load_encoding
-from keras_models.shard_dataset import fill_missing, stream_statistics
+from keras_models.feature_encoding import FeatureEncoding, fill_missing, load_encoding, stream_statistics
 from pipeline.atomic_write import atomic_write, write_json
 from pipeline.recorded_streams import RecordedStream, recorded_streams
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 from tflite.artifact import Artifact, read_artifact
-from tflite.convert_scenario import read_seconds
+from tflite.build_record import require_record
 from tflite.detection_error import detection_error
 from tflite.drift import rmse, run_stream
 from tflite.flatbuffer import read_flatbuffer
@@ -46,7 +45,8 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
     judge = judge_forecasts if scenario.task == "forecast" else judge_alarms
     figures, trace = judge(scenario, encoding, artifacts, streams, dataset_folder=folder / "dataset")
     xs = np.concatenate([_test_stretch(scenario, stream).x for stream in streams])
-    record = {"scenario": scenario.name, **figures, **_proof(artifacts["quantized"], xs), **read_seconds(folder / "tflite")}
+    seconds = require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}")
+    record = {"scenario": scenario.name, **figures, **_proof(artifacts["quantized"], xs), **seconds}
     float_record = {"scenario": scenario.name, **_proof(artifacts["float"], xs),
                     "metric": {"name": figures["metric"]["name"], "float": figures["metric"]["float"]}}
     with atomic_write(folder / "trace.parquet") as temporary:

@@ -17,7 +17,7 @@ BENCH = [
         "unit": "µs",
         "ours": 9,
         "rival": 20,
-        "rival_name": "ONNX Runtime float",
+        "rival_name": "ONNX Runtime float GRU, session.run",
         "ratio": {"min": 0.4, "median": 0.45, "max": 0.6},
     }
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from pipeline.native_stderr import withheld_stderr
 from pipeline.user_error import UserError
 from tflite.runtimes.step_runtime import TensorSpec, checked_readings, checked_states
 from tflite.runtimes.step_signature import RESET, StepPort, read_step_signature
@@ -39,10 +40,11 @@ class LiteRTRuntime:
             )
         self.kernels = kernels
         self.inputs, self.outputs, self.state_specs = signature.specs
-        self._interpreter = Interpreter(
-            model_content=model, num_threads=1, experimental_op_resolver_type=KERNELS[kernels]
-        )
-        self._interpreter.allocate_tensors()
+        with withheld_stderr():  # "Created TensorFlow Lite XNNPACK delegate" is not for users
+            self._interpreter = Interpreter(
+                model_content=model, num_threads=1, experimental_op_resolver_type=KERNELS[kernels]
+            )
+            self._interpreter.allocate_tensors()
         self._run = self._interpreter.invoke
         self._check_nothing_moves()
         self._bind()

@@ -1,0 +1,91 @@
+# edgernn: `make` builds the environment and takes the demand scenario from raw rows to its report; `make help` says the rest.
+# Every stage is a file under build/<scenario>/; what is up to date is not done again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+SCENARIO ?= demand
+SCENARIOS := $(patsubst scenarios/%.toml,%,$(wildcard scenarios/*.toml))
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
+EDGERNN := .venv/bin/edgernn
+
+PIPELINE := $(shell find pipeline -name '*.py')
+KERAS := $(shell find keras_models -name '*.py')
+TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
+
+.PHONY: all help env run $(SCENARIOS) test gates bench lint lock clean
+
+all: run
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@for name in $(SCENARIOS); do echo "  make $$name   the whole road of scenarios/$$name.toml"; done
+
+run: $(SCENARIO) ## the whole road of SCENARIO (default demand): report, then its gates
+
+$(SCENARIOS): %: build/%/gates.passed
+
+env: .venv/ready ## the environment in .venv, from requirements.lock
+
+.venv/ready: requirements.lock installer.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "edgernn: no Python 3.11, 3.12 or 3.13 found; install one, or say make PYTHON=/path/to/python" >&2; exit 2; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r installer.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Write-if-changed: `stages` touches a stage's file only when what that stage reads of the scenario changed.
+build/%/stages/noted: scenarios/%.toml .venv/ready
+	@$(EDGERNN) stages $<
+	@touch $@
+
+build/%/stages/preprocess.json build/%/stages/train.json build/%/stages/quantize.json build/%/stages/gates.json: build/%/stages/noted ;
+
+build/%/dataset/dataset.json: build/%/stages/preprocess.json $(PIPELINE) ## rows to windows and streams (Apache Beam)
+	$(EDGERNN) preprocess scenarios/$*.toml
+
+build/%/model/float.json: build/%/dataset/dataset.json build/%/stages/train.json $(KERAS) ## the float model (Keras)
+	$(EDGERNN) train scenarios/$*.toml
+
+build/%/model/qat.json: build/%/model/float.json build/%/stages/quantize.json ## calibration and fine-tuning (TFMOT, Keras)
+	$(EDGERNN) quantize scenarios/$*.toml
+
+build/%/tflite/seconds.json: build/%/model/qat.json $(TFLITE) ## the .tflite and artifact.json
+	$(EDGERNN) convert scenarios/$*.toml
+
+build/%/validation.json: build/%/tflite/seconds.json ## proof on LiteRT and TFLite Micro
+	$(EDGERNN) validate scenarios/$*.toml
+
+build/%/bench.json: build/%/tflite/seconds.json ## step time against ONNX Runtime
+	$(EDGERNN) bench scenarios/$*.toml
+
+build/%/gates.json: build/%/validation.json build/%/bench.json build/%/stages/gates.json ## measured against allowed
+	@$(EDGERNN) gates scenarios/$*.toml || test $$? -eq 1  # the report shows a broken gate; gates.passed fails on it
+
+build/%/report.html: build/%/gates.json $(shell find tflite/report -type f) ## one page a person enjoys
+	$(EDGERNN) report scenarios/$*.toml
+
+build/%/gates.passed: build/%/report.html
+	@if grep -q '"ok": false' build/$*/gates.json; then $(EDGERNN) gates scenarios/$*.toml; fi
+	@touch $@
+
+test: env ## the tests
+	.venv/bin/python -m pytest
+
+gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
+
+bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, anew, in build/bench.json
+	@for name in $(SCENARIOS); do $(EDGERNN) bench scenarios/$$name.toml; done
+
+lint: env ## ruff
+	.venv/bin/ruff check .
+
+lock: env ## write requirements.lock and installer.lock anew from pyproject.toml
+	.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+	.venv/bin/uv pip compile --group pyproject.toml:installer --universal --python-version 3.11 --generate-hashes --no-header --quiet -o installer.lock
+
+clean: ## remove what was built, keep the environment
+	rm -rf build

@@ -1,0 +1,30 @@
+"""What native libraries write to file descriptor 2, past Python: held back, shown only if something fails."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def withheld_stderr() -> Iterator[None]:
+    """Holds back everything written to file descriptor 2 inside; an exception lets it out first.
+
+    TensorFlow and LiteRT announce themselves there before any log level can be set. Process-wide: keep it short.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)

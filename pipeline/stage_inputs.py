@@ -1,0 +1,27 @@
+"""What each stage reads of a scenario file, one small file per stage: make redoes a stage only when its own changed."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.atomic_write import write_json
+from pipeline.scenario import Scenario
+
+# Every stage also depends on what the stages before it made.
+SECTIONS = {
+    "preprocess": ("data", "columns", "split", "windows", "normalize", "forecast"),
+    "train": ("task", "seed", "model", "anomaly"),
+    "quantize": ("quantization",),
+    "gates": ("budgets",),
+}
+
+
+def write_stage_inputs(scenario: Scenario, build_dir: Path) -> Path:
+    """Writes build/<scenario>/stages/<stage>.json, each only if its content changed; returns the folder."""
+    folder = Path(build_dir) / scenario.name / "stages"
+    everything = json.loads(json.dumps(asdict(scenario), default=str))
+    for stage, sections in SECTIONS.items():
+        path, content = folder / f"{stage}.json", {section: everything[section] for section in sections}
+        if not path.is_file() or json.loads(path.read_text()) != content:
+            write_json(path, content)
+    return folder

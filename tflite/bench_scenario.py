@@ -1,0 +1,41 @@
+"""`edgernn bench`: a step of a scenario's shipped model against ONNX Runtime, in one process, in turns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from keras_models.feature_encoding import fill_missing, load_encoding, stream_statistics
+from keras_models.model_folder import load_model
+from pipeline.atomic_write import write_json
+from pipeline.recorded_streams import recorded_streams
+from pipeline.scenario import Scenario
+from tflite.artifact import load
+from tflite.bench import bench_step, print_bench
+from tflite.onnx_rival import gru_step_weights
+
+STEPS = 2000
+
+
+def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
+    """Writes build/<scenario>/bench.json, and build/bench.json with the entries of every scenario that has one.
+
+    Raises:
+        UserError: a model or the dataset of the stages before is missing.
+    """
+    folder = Path(build_dir) / scenario.name
+    ours = load(folder / "tflite")
+    encoding = load_encoding(folder / "model" / "encoding.json")
+    plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
+    stream = next(recorded_streams(scenario, folder / "dataset"))
+    dataset = json.loads((folder / "dataset" / "dataset.json").read_text())
+    readings = np.resize(stream.x, (STEPS, stream.x.shape[1]))
+    features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
+    entries = bench_step(f"{scenario.name}: LiteRT {scenario.quantization.activations} step", ours, readings,
+                         gru_step_weights(plain.layers), features)
+    print_bench(entries)
+    path = folder / "bench.json"
+    write_json(path, entries)
+    everything = [entry for part in sorted(Path(build_dir).glob("*/bench.json")) for entry in json.loads(part.read_text())]
+    write_json(Path(build_dir) / "bench.json", everything)
+    return path
