@@ -119,14 +119,20 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             sub.add_argument("--activations", default="int8", choices=("float32", "int8"), help="of a .keras file")
-            sub.add_argument("--representative", metavar="NPY", type=Path,
-                             help="array (streams, timesteps, features) to calibrate a plain .keras file by")
+            sub.add_argument(
+                "--representative",
+                metavar="NPY",
+                type=Path,
+                help="array (streams, timesteps, features) to calibrate a plain .keras file by",
+            )
             sub.add_argument("--out", default=".", metavar="DIR", help="where the artefact of a .keras file goes")
     return main
 
 
 def _add_build(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)")
+    sub.add_argument(
+        "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
+    )
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:

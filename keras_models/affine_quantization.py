@@ -44,11 +44,24 @@ SIGMOID_OUTPUT = Affine(1 / 256, -128)
 TANH_OUTPUT = Affine(1 / 128, 0)
 
 
-def affine_from_range(minimum: float, maximum: float) -> Affine:
-    """The int8 quantization that fake quantization over [minimum, maximum] uses.
+# Bits of a float32 scale that are dropped, leaving 12 of its 24: the product of two scales is then exact in float32.
+# LiteRT multiplies input and weight scale in float32, TensorFlow Lite Micro in float64; only where the product is exact
+# do both rescale a sum to the same integer, always.
+DROPPED_BITS = 12
 
-    The range is widened to hold 0 and nudged so that 0 is exactly an integer, in float32 like the kernel of
-    `fake_quant_with_min_max_vars`.
+
+def short_scale(scale: float) -> float:
+    """The nearest float32 with a 12-bit significand."""
+    bits = np.float32(scale).view(np.int32)
+    kept = (bits + np.int32(1 << DROPPED_BITS - 1)) & np.int32(-1 << DROPPED_BITS)
+    return float(kept.view(np.float32))
+
+
+def affine_from_range(minimum: float, maximum: float) -> Affine:
+    """The int8 quantization that fake quantization over [minimum, maximum] uses, its scale shortened.
+
+    The range is widened to hold 0 and nudged so that 0 is exactly an integer, as the kernel of
+    `fake_quant_with_min_max_vars` does. A range of the result gives the same result again.
 
     Raises:
         ValueError: the range is empty or not finite.
@@ -56,13 +69,13 @@ def affine_from_range(minimum: float, maximum: float) -> Affine:
     low, high = np.float32(min(minimum, 0.0)), np.float32(max(maximum, 0.0))
     if not (np.isfinite(low) and np.isfinite(high)) or low >= high:
         raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
-    scale = (high - low) / np.float32(255)
-    from_zero = np.float32(0) - low / scale
-    return Affine(float(scale), int(np.floor(from_zero + np.float32(0.5))) - 128)
+    scale = short_scale((high - low) / np.float32(255))
+    from_zero = np.clip(np.floor(-float(low) / scale + 0.5), 0, 255)
+    return Affine(scale, int(from_zero) - 128)
 
 
 def symmetric_weight_scale(weights: np.ndarray) -> float:
-    """Scale of int8 weights in [-127, 127], one for the whole tensor (float32 value).
+    """Scale of int8 weights in [-127, 127], one for the whole tensor, shortened.
 
     Raises:
         ValueError: a weight is NaN or infinite.
@@ -70,7 +83,7 @@ def symmetric_weight_scale(weights: np.ndarray) -> float:
     largest = np.float32(np.max(np.abs(weights)))
     if not np.isfinite(largest):
         raise ValueError("expected finite weights, got NaN or infinity")
-    return float(largest / np.float32(127)) if largest > 0 else 1.0 / 127
+    return short_scale(largest / np.float32(127)) if largest > 0 else 1.0 / 128
 
 
 def quantize_weights(weights: np.ndarray) -> tuple[np.ndarray, Affine]:

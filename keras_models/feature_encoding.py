@@ -15,7 +15,9 @@ from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
 CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
-STD_FLOOR = 0.1  # share of the median standard deviation over streams: a channel that rested while learned may move later
+STD_FLOOR = (
+    0.1  # share of the median standard deviation over streams: a channel that rested while learned may move later
+)
 SECONDS_PER_UNIT = {"hour_of_day": 3600.0, "hour_of_week": 3600.0, "day_of_week": 86400.0, "day_of_year": 86400.0}
 
 
@@ -88,6 +90,7 @@ class FeatureEncoding:
 
 def load_encoding(path: Path) -> FeatureEncoding:
     """The encoding saved beside a trained model."""
+
     def frozen(value):
         return tuple(frozen(v) for v in value) if isinstance(value, list) else value
 
@@ -108,7 +111,10 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
     by_name = {column.name: column for column in measured}
     mean, std = _location_and_scale(scenario, dataset, names)
     return FeatureEncoding(
-        columns=tuple(c.name for c in columns), units=tuple(c.unit for c in columns), mean=mean, std=std,
+        columns=tuple(c.name for c in columns),
+        units=tuple(c.unit for c in columns),
+        mean=mean,
+        std=std,
         readings=scenario.normalize.rows if scenario.normalize.by == "stream" else None,
         cycles=tuple((i, period) for i, c in enumerate(calendars) for period in c.cycles),
         advance=tuple(scenario.data.step_seconds / SECONDS_PER_UNIT[c.calendar] for c in calendars),
@@ -142,6 +148,8 @@ def stream_statistics(dataset: dict, encoding: FeatureEncoding):
     if encoding.readings is None:
         return lambda stream: (None, None)
     names = encoding.columns[: encoding.measured]
-    by_stream = {stream: tuple(np.array([columns[name][key] for name in names], np.float32) for key in ("mean", "std"))
-                 for stream, columns in dataset["stream_statistics"].items()}
+    by_stream = {
+        stream: tuple(np.array([columns[name][key] for name in names], np.float32) for key in ("mean", "std"))
+        for stream, columns in dataset["stream_statistics"].items()
+    }
     return by_stream.__getitem__

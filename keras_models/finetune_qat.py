@@ -26,21 +26,34 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     float_model = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     encoding, settings = load_encoding(folder / "encoding.json"), scenario.quantization
-    train, validation = (window_batches(dataset_folder, part, dataset, encoding, scenario.model.batch, seed)
-                         for part, seed in (("train", scenario.seed), ("validation", None)))
+    train, validation = (
+        window_batches(dataset_folder, part, dataset, encoding, scenario.model.batch, seed)
+        for part, seed in (("train", scenario.seed), ("validation", None))
+    )
     qat = quantize_aware(float_model, settings.activations)
     calibrate(qat, (features.numpy() for features, _ in train))
     history = []
     if settings.epochs:
-        history = fit_model(qat, train, validation, epochs=settings.epochs, rate=settings.learning_rate,
-                            patience=settings.epochs, warmup=scenario.windows.warmup,
-                            weight_decay=scenario.model.weight_decay, logs=logs)
+        history = fit_model(
+            qat,
+            train,
+            validation,
+            epochs=settings.epochs,
+            rate=settings.learning_rate,
+            patience=settings.epochs,
+            warmup=scenario.windows.warmup,
+            weight_decay=scenario.model.weight_decay,
+            logs=logs,
+        )
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))
         fit_stream_score(qat, scenario, encoding, dataset, streams).save(folder / "score_qat.json")
     with open(folder / "history.csv", newline="") as file:
-        float_history = [{k: float(row[k]) for k in ("epoch", "loss", "val_loss")}
-                         for row in csv.DictReader(file) if row["phase"] == "float"]
+        float_history = [
+            {k: float(row[k]) for k in ("epoch", "loss", "val_loss")}
+            for row in csv.DictReader(file)
+            if row["phase"] == "float"
+        ]
     write_history(folder / "history.csv", {"float": float_history, "qat": history})
     save_model(qat, path)
     write_summary(folder / "qat.json", history)

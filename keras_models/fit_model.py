@@ -15,8 +15,18 @@ GRADIENT_NORM = 1.0
 LAST_RATE = 0.02  # of the first, at the end of the cosine
 
 
-def fit_model(model: keras.Model, train: tf.data.Dataset, validation: tf.data.Dataset, *, epochs: int, rate: float,
-              patience: int, warmup: int, weight_decay: float, logs: Path) -> list[dict[str, float]]:
+def fit_model(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    *,
+    epochs: int,
+    rate: float,
+    patience: int,
+    warmup: int,
+    weight_decay: float,
+    logs: Path,
+) -> list[dict[str, float]]:
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
@@ -25,11 +35,24 @@ def fit_model(model: keras.Model, train: tf.data.Dataset, validation: tf.data.Da
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
     model.compile(optimizer, loss=[masked_mae(warmup)] * 2, loss_weights=[1.0, FOLLOWING_WEIGHT])
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
-    history = model.fit(train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0, callbacks=[
-        best, EpochBar(model.name, epochs), keras.callbacks.TensorBoard(logs), keras.callbacks.TerminateOnNaN()]).history
+    history = model.fit(
+        train,
+        validation_data=validation,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            best,
+            EpochBar(model.name, epochs),
+            keras.callbacks.TensorBoard(logs),
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    ).history
     best.restore(model)
-    return [{"epoch": i + 1, "loss": loss, "val_loss": val} for i, (loss, val) in
-            enumerate(zip(history["loss"], history["val_loss"], strict=True))]
+    return [
+        {"epoch": i + 1, "loss": loss, "val_loss": val}
+        for i, (loss, val) in enumerate(zip(history["loss"], history["val_loss"], strict=True))
+    ]
 
 
 def masked_mae(warmup: int):

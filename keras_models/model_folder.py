@@ -58,4 +58,6 @@ def load_model(path: Path, made_by: str) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds, down to those of zip and h5py
-        raise UserError(f"{path}: not a Keras model that can be loaded ({error}); make it again with `{made_by}`") from error
+        raise UserError(
+            f"{path}: not a Keras model that can be loaded ({error}); make it again with `{made_by}`"
+        ) from error

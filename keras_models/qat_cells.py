@@ -23,7 +23,10 @@ class QuantLayer(keras.layers.Layer):
     """A layer with a constant input `one` per matrix product, quantizers, and an observe mode.
 
     `observe` (bool) is set by calibration only: ranges grow instead of saturating.
+    `flat_beyond`: tensors, by name, whose range need not be wider, for the kernel that reads them is flat beyond.
     """
+
+    flat_beyond: dict[str, float] = {}
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -38,6 +41,12 @@ class QuantLayer(keras.layers.Layer):
 
     def fake(self, name: str, values):
         return self.quantizers[name](values, self.observe)
+
+    def settle(self) -> None:
+        """Fixes the observed ranges, and what calibration could not observe."""
+        for name, quantizer in self.quantizers.items():
+            limit = self.flat_beyond.get(name, np.inf)
+            quantizer.settle(-limit, limit)
 
     @property
     def wanted_one(self) -> float:
@@ -97,9 +106,6 @@ class QuantDense(QuantLayer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
-    def settle(self) -> None:
-        """Nothing but its input's constant: see QuantLayer.wanted_one."""
-
     @property
     def output_affine(self) -> Affine:
         return self.quantizers["output"].affine
@@ -115,11 +121,22 @@ class QuantGRU(QuantLayer):
     """
 
     output_affine = STATE
-    tensors = ("input_gates", "input_candidate", "state_gates", "gates", "state_candidate", "reset_candidate",
-               "candidate", "difference", "update")
+    flat_beyond = {"gates": SIGMOID_INPUT_LIMIT, "candidate": TANH_INPUT_LIMIT}
+    tensors = (
+        "input_gates",
+        "input_candidate",
+        "state_gates",
+        "gates",
+        "state_candidate",
+        "reset_candidate",
+        "candidate",
+        "difference",
+        "update",
+    )
 
-    def __init__(self, units: int, reset_after: bool = True, use_bias: bool = True, return_sequences: bool = False,
-                 **kwargs):
+    def __init__(
+        self, units: int, reset_after: bool = True, use_bias: bool = True, return_sequences: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.units, self.reset_after = units, reset_after
         self.use_bias, self.return_sequences = use_bias, return_sequences
@@ -128,7 +145,8 @@ class QuantGRU(QuantLayer):
         gates = 3 * self.units
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], gates))
         self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, gates), initializer="orthogonal")
+            name="recurrent_kernel", shape=(self.units, gates), initializer="orthogonal"
+        )
         shape = (2, gates) if self.reset_after else (gates,)
         self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros") if self.use_bias else None
         self.one_input, self.one_state = self.add_one("one_input"), self.add_one("one_state")
@@ -140,8 +158,13 @@ class QuantGRU(QuantLayer):
     def step_kernels(self) -> GruKernels:
         """The matrices the step graph multiplies, before quantization."""
         bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
-        return gru_kernels(ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.recurrent_kernel), bias,
-                           self.one_input, self.one_state)
+        return gru_kernels(
+            ops.convert_to_tensor(self.kernel),
+            ops.convert_to_tensor(self.recurrent_kernel),
+            bias,
+            self.one_input,
+            self.one_state,
+        )
 
     def call(self, sequence):
         kernels = GruKernels(*(q(k) for q, k in zip(self.weight_quantizers, self.step_kernels, strict=True)))
@@ -182,12 +205,15 @@ class QuantGRU(QuantLayer):
         return (batch, timesteps, self.units) if self.return_sequences else (batch, self.units)
 
     def settle(self) -> None:
-        """Fixes what calibration could not observe: the constant beside h, and the range where a gate is flat."""
+        super().settle()
         biases = [] if self.bias is None else [self.bias]
         self.one_state.assign(representable_one(balanced_one([self.recurrent_kernel], biases), STATE))
-        self.quantizers["gates"].clip(-SIGMOID_INPUT_LIMIT, SIGMOID_INPUT_LIMIT)
-        self.quantizers["candidate"].clip(-TANH_INPUT_LIMIT, TANH_INPUT_LIMIT)
 
     def get_config(self):
-        return {**super().get_config(), "units": self.units, "reset_after": self.reset_after,
-                "use_bias": self.use_bias, "return_sequences": self.return_sequences}
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "reset_after": self.reset_after,
+            "use_bias": self.use_bias,
+            "return_sequences": self.return_sequences,
+        }

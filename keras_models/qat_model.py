@@ -13,8 +13,34 @@ class UnsupportedLayer(ValueError):
     """A layer, or an option of it, has no integer twin. The message names the layer, the reason and the way out."""
 
 
-def quantize_aware(model: keras.Model, activations: str = "int8") -> keras.Model:
-    """The same model with fake-quantized layers and the same weights; its ranges are still to be calibrated.
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
+
+
+@keras.saving.register_keras_serializable("edgernn")
+class QuantizedModel(keras.Model):
+    """A Functional model of fake-quantized layers. `fit` calibrates it by its first batches if nobody did before."""
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether every tensor of every layer has a range."""
+        return all(
+            quantizer.has_range
+            for layer in self.layers
+            if isinstance(layer, QuantLayer)
+            for quantizer in layer.quantizers.values()
+        )
+
+    def fit(self, x=None, *args, **kwargs):
+        if not self.is_calibrated:
+            calibrate(self, _first_batches(x))
+        return super().fit(x, *args, **kwargs)
+
+
+def quantize_aware(model: keras.Model, activations: str = "int8") -> QuantizedModel:
+    """The same model with fake-quantized layers and the same weights.
+
+    Its ranges are calibrated by the first batches given to `fit`, or before by `calibrate`; from then on they are
+    fixed and the weights learn to live with them.
 
     Args:
         model: a built Sequential or Functional Keras 3 model of GRU, Dense and Dropout layers.
@@ -42,7 +68,8 @@ def quantize_aware(model: keras.Model, activations: str = "int8") -> keras.Model
     functional = model
     if isinstance(model, keras.Sequential):
         functional = keras.Model(model.inputs, model.outputs, name=model.name)
-    twin = keras.models.clone_model(functional, clone_function=quantized_layer, call_function=quantized_inputs)
+    clone = keras.models.clone_model(functional, clone_function=quantized_layer, call_function=quantized_inputs)
+    twin = QuantizedModel(clone.inputs, clone.outputs, name=model.name)
     for layer in model.layers:
         for weight in layer.weights:
             _weight_named(twin.get_layer(layer.name), weight.name).assign(weight)
@@ -61,8 +88,10 @@ def quantized_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         return QuantDense(**{key: config[key] for key in ("name", "units", "use_bias")})
     if isinstance(layer, keras.layers.InputLayer | keras.layers.Dropout):
         return type(layer).from_config(config)
-    raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}) has no integer form; "
-                           "supported are Input, GRU, Dense and Dropout")
+    raise UnsupportedLayer(
+        f"layer {layer.name!r} ({type(layer).__name__}) has no integer form; "
+        "supported are Input, GRU, Dense and Dropout"
+    )
 
 
 def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
@@ -88,10 +117,27 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     finally:
         for layer in layers:
             layer.observe = False
-    _settle([layer for layer in layers if not isinstance(layer, QuantInput)])
+    for layer in layers:
+        layer.settle()
+    _share_ones([layer for layer in layers if not isinstance(layer, QuantInput)])
 
 
-def _settle(layers: list[QuantLayer]) -> None:
+def _first_batches(x) -> Iterable:
+    """The first batches of what `fit` was given: a tf.data.Dataset, or an array or list of arrays (streams first)."""
+    if isinstance(x, tf.data.Dataset):
+        for element in x.take(CALIBRATION_BATCHES):
+            features = element[0] if isinstance(element, tuple) else element
+            yield tf.nest.map_structure(np.asarray, features)
+        return
+    arrays = x if isinstance(x, list | tuple) else [x]
+    if not all(isinstance(array, np.ndarray | tf.Tensor) for array in arrays):
+        raise ValueError(f"fit({type(x).__name__}): cannot be looked into; call calibrate(model, batches) before")
+    for start in range(0, min(len(arrays[0]), CALIBRATION_BATCHES * CALIBRATION_BATCH), CALIBRATION_BATCH):
+        batch = [np.asarray(array[start : start + CALIBRATION_BATCH]) for array in arrays]
+        yield batch if isinstance(x, list | tuple) else batch[0]
+
+
+def _share_ones(layers: list[QuantLayer]) -> None:
     """Fixes the constant inputs; layers fed by the same tensor share one, so that the step graph builds it once."""
     by_source = {}
     for layer in layers:
@@ -101,7 +147,6 @@ def _settle(layers: list[QuantLayer]) -> None:
         one = representable_one(max(layer.wanted_one for layer in consumers), affine)
         for layer in consumers:
             layer.one_input.assign(one)
-            layer.settle()
 
 
 def producer(tensor) -> QuantLayer:
@@ -118,4 +163,5 @@ def _expect(layer, config, **expected):
     for option, value in expected.items():
         if config[option] != value:
             raise UnsupportedLayer(
-                f"layer {layer.name!r}: {option}={config[option]!r} has no integer form; expected {value!r}")
+                f"layer {layer.name!r}: {option}={config[option]!r} has no integer form; expected {value!r}"
+            )

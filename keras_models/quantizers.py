@@ -5,10 +5,11 @@ answers in Keras 3's, and the quantizers are given the TensorFlow variables behi
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
-from keras_models.affine_quantization import Affine, affine_from_range
+from keras_models.affine_quantization import DROPPED_BITS, Affine, affine_from_range
 
 
 class _RangeHost:
@@ -20,8 +21,7 @@ class _RangeHost:
 
     def add_weight(self, name, initializer, trainable, shape=None):
         constant = keras.initializers.Constant(initializer.value)
-        variable = self.layer.add_weight(
-            name=name, shape=shape or (), initializer=constant, trainable=trainable)
+        variable = self.layer.add_weight(name=name, shape=shape or (), initializer=constant, trainable=trainable)
         self.variables[name] = variable
         return variable
 
@@ -42,10 +42,25 @@ class TensorQuantizer:
         weights = {key: variable.value for key, variable in self._range.items()}
         return self._quantizer(values, training=observe, weights=weights)
 
-    def clip(self, minimum: float, maximum: float) -> None:
-        """Narrows the observed range to [minimum, maximum]: beyond it the next kernel is flat anyway."""
+    @property
+    def has_range(self) -> bool:
+        """Whether values other than zero were observed."""
+        return float(self._range["min_var"].value) < float(self._range["max_var"].value)
+
+    def settle(self, minimum: float = -np.inf, maximum: float = np.inf) -> None:
+        """Fixes the range to the one the converted tensor will have.
+
+        Args:
+            minimum, maximum: narrow the observed range: beyond them the next kernel is flat anyway.
+
+        Raises:
+            ValueError: no value was observed, or none but zeros.
+        """
         self._range["min_var"].assign(max(float(self._range["min_var"].value), minimum))
         self._range["max_var"].assign(min(float(self._range["max_var"].value), maximum))
+        low, high = self.affine.range
+        self._range["min_var"].assign(low)
+        self._range["max_var"].assign(high)
 
     @property
     def affine(self) -> Affine:
@@ -70,8 +85,20 @@ class WeightQuantizer:
 
     def __call__(self, values):
         weights = {key: variable.value for key, variable in self._range.items()}
+        flat = tf.reshape(values, [-1])
+        # TFMOT takes the range from the values: one more value gives it the range of the shortened scale.
+        limit = 127 * _short_scale(tf.reduce_max(tf.abs(flat)) / 127)
+        inside = tf.clip_by_value(flat, -limit, limit)
         # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
-        return self._quantizer(values, training=True, weights=weights)
+        quantized = self._quantizer(tf.concat([inside, [limit]], 0), training=True, weights=weights)
+        return tf.reshape(quantized[:-1], tf.shape(values))
+
+
+def _short_scale(scale):
+    """`affine_quantization.short_scale` in the graph."""
+    bits = tf.bitcast(tf.stop_gradient(scale), tf.int32)
+    kept = tf.bitwise.bitwise_and(bits + (1 << DROPPED_BITS - 1), -1 << DROPPED_BITS)
+    return tf.bitcast(kept, tf.float32)
 
 
 def fixed_fake_quant(values, affine: Affine):

@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 
 
-def window_batches(folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int,
-                   seed: int | None = None) -> tf.data.Dataset:
+def window_batches(
+    folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int, seed: int | None = None
+) -> tf.data.Dataset:
     """Batches (features, (forecast, following)) of one part, all in standard deviations, float32.
 
     features: (batch, length, encoding.width), missing readings filled with the last one seen.
@@ -29,8 +30,7 @@ def window_batches(folder: Path, part: str, dataset: dict, encoding: FeatureEnco
         example = tf.io.parse_single_example(record, form)
         outputs = tf.numpy_function(arrays, [example["x"], example["stream"]], [tf.float32] * 3, stateful=False)
         widths = encoding.width, encoding.lead_count * len(encoding.targets), encoding.measured
-        features, forecast, following = (
-            tf.ensure_shape(o, (length, w)) for o, w in zip(outputs, widths, strict=True))
+        features, forecast, following = (tf.ensure_shape(o, (length, w)) for o, w in zip(outputs, widths, strict=True))
         return features, (forecast, following)
 
     count = dataset["counts"]["windows"][part]

@@ -9,16 +9,18 @@ from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 
 
-def fit_stream_score(model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict,
-                     streams: list[RecordedStream]) -> AnomalyScore:
+def fit_stream_score(
+    model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
+) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
     residuals = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
     anomaly = scenario.anomaly
     return fit_score(residuals, anomaly.ewma, anomaly.quantile, anomaly.factor)
 
 
-def training_residuals(model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream],
-                       warmup: int) -> list[np.ndarray]:
+def training_residuals(
+    model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
+) -> list[np.ndarray]:
     """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0."""
     statistics = stream_statistics(dataset, encoding)
     normal = [stream.x[: int(np.sum(stream.part != "test"))] for stream in streams]

@@ -24,11 +24,20 @@ def train(scenario: Scenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     settings, encoding = scenario.model, fit_encoding(scenario, dataset)
     model = build_forecaster(settings, encoding)
-    batches = (window_batches(dataset_folder, part, dataset, encoding, settings.batch, seed)
-               for part, seed in (("train", scenario.seed), ("validation", None)))
-    history = fit_model(model, *batches, epochs=settings.epochs, rate=settings.learning_rate,
-                        patience=settings.patience, warmup=scenario.windows.warmup,
-                        weight_decay=settings.weight_decay, logs=folder / "logs" / "float")
+    batches = (
+        window_batches(dataset_folder, part, dataset, encoding, settings.batch, seed)
+        for part, seed in (("train", scenario.seed), ("validation", None))
+    )
+    history = fit_model(
+        model,
+        *batches,
+        epochs=settings.epochs,
+        rate=settings.learning_rate,
+        patience=settings.patience,
+        warmup=scenario.windows.warmup,
+        weight_decay=settings.weight_decay,
+        logs=folder / "logs" / "float",
+    )
     encoding.save(folder / "encoding.json")
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))

@@ -12,12 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the preprocess stage."""
     parser.add_argument("scenario", help="scenario file (TOML)")
     parser.add_argument("--build", default="build", metavar="DIR", help="where results go (default: build)")
-    parser.add_argument(
-        "--data", metavar="DIR", help="local copies of registered data sets (default: $EDGERNN_DATA)"
-    )
-    parser.add_argument(
-        "--runner", default="FnApiRunner", metavar="NAME", help="Beam runner (default: FnApiRunner)"
-    )
+    parser.add_argument("--data", metavar="DIR", help="local copies of registered data sets (default: $EDGERNN_DATA)")
+    parser.add_argument("--runner", default="FnApiRunner", metavar="NAME", help="Beam runner (default: FnApiRunner)")
     parser.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
 
 

@@ -45,9 +45,7 @@ def read_times(cells: pa.Array) -> Cells:
 def shown(cell: pa.Scalar) -> str:
     """A cell for the eye of the user, cut to 200 characters."""
     value = cell.as_py()
-    text = (
-        value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
-    )
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
     return text[:200]
 
 

@@ -75,9 +75,7 @@ def _own_files(scenario: Scenario) -> list[DataFile]:
             f" files that end in {', '.join(ENDINGS)}"
         )
     try:
-        return sorted(
-            DataFile(path.relative_to(root).as_posix(), str(path), sha256_of(path)) for path in paths
-        )
+        return sorted(DataFile(path.relative_to(root).as_posix(), str(path), sha256_of(path)) for path in paths)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
 

@@ -40,9 +40,7 @@ class DataSet:
 
 def _read_sums(name: str) -> dict[str, str]:
     """The lines of `<name>.sha256`, in the format of sha256sum."""
-    lines = (
-        resources.files("pipeline").joinpath("data_sums", f"{name}.sha256").read_text("utf-8").splitlines()
-    )
+    lines = resources.files("pipeline").joinpath("data_sums", f"{name}.sha256").read_text("utf-8").splitlines()
     return {path: digest for digest, path in (line.split(maxsplit=1) for line in lines)}
 
 

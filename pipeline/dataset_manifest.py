@@ -21,9 +21,7 @@ from pipeline.write_shards import REJECTED_SHARD
 FORMAT = 1
 
 
-def dataset_manifest(
-    scenario: Scenario, files: Iterable[DataFile], facts: Facts, folder: Path
-) -> dict[str, Any]:
+def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts, folder: Path) -> dict[str, Any]:
     """The content of dataset.json.
 
     Raises:
@@ -68,9 +66,7 @@ def dataset_manifest(
 
 def dataset_counts(facts: Facts) -> dict[str, Any]:
     """Rows, bins and windows; every row that came in is accounted for."""
-    rows_in, kept, rejected = (
-        facts.total(name) for name in ("rows_in", "rows_kept", "written rejected/part")
-    )
+    rows_in, kept, rejected = (facts.total(name) for name in ("rows_in", "rows_kept", "written rejected/part"))
     if rows_in != kept + rejected:
         raise RuntimeError(f"{rows_in} rows in, but {kept} kept and {rejected} rejected: rows were lost")
     bins = facts.of("bins").values()
@@ -126,8 +122,7 @@ def _check_windows(scenario: Scenario, facts: Facts) -> None:
 def _training_moments(scenario: Scenario, facts: Facts) -> dict[str, Moments]:
     streams = facts.of("training_moments").values()
     return {
-        column.name: merge_moments(Moments(*stream[column.name]) for stream in streams)
-        for column in scenario.inputs
+        column.name: merge_moments(Moments(*stream[column.name]) for stream in streams) for column in scenario.inputs
     }
 
 

@@ -73,9 +73,7 @@ def stream_facts(series: pa.Table, scenario: Scenario) -> list[Fact]:
 
 def _columns_moments(series: pa.Table, where: np.ndarray, scenario: Scenario) -> dict[str, tuple]:
     """Of the inputs only: nobody looks at labels before the test."""
-    return {
-        column.name: astuple(moments_of(series[column.name].to_numpy()[where])) for column in scenario.inputs
-    }
+    return {column.name: astuple(moments_of(series[column.name].to_numpy()[where])) for column in scenario.inputs}
 
 
 def moments_of(values: np.ndarray) -> Moments:
@@ -104,7 +102,5 @@ def merge_moments(parts: Iterable[Moments]) -> Moments:
         apart = part.mean - whole.mean
         mean = whole.mean + apart * part.number / number
         squares = whole.squares + part.squares + apart**2 * whole.number * part.number / number
-        whole = Moments(
-            bins, number, mean, squares, min(whole.minimum, part.minimum), max(whole.maximum, part.maximum)
-        )
+        whole = Moments(bins, number, mean, squares, min(whole.minimum, part.minimum), max(whole.maximum, part.maximum))
     return whole

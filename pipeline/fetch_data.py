@@ -35,8 +35,7 @@ def check_sha256(path: Path, expected: str) -> None:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     if actual != expected:
         raise UserError(
-            f"{path}: damaged: expected sha256 {expected}, got {actual};"
-            " delete the file and run again to fetch it anew"
+            f"{path}: damaged: expected sha256 {expected}, got {actual}; delete the file and run again to fetch it anew"
         )
 
 

@@ -65,11 +65,7 @@ def preprocess(
     files = find_files(scenario, Path(build_dir) / "data", data_dir)
     _begin(folder)
     _print_source(console, scenario, files)
-    with (
-        console.status(f"{scenario.name}: preprocessing on {runner}")
-        if console.is_terminal
-        else nullcontext()
-    ):
+    with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
         _run(scenario, files, folder, runner, runner_options)
     facts = Facts.read(folder / FACTS_FILE)
     manifest = dataset_manifest(scenario, files, facts, folder)
@@ -79,9 +75,7 @@ def preprocess(
     return folder / "dataset.json"
 
 
-def build_pipeline(
-    pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: Path
-) -> None:
+def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: Path) -> None:
     """Wires the stages; all results are files below `folder`."""
     raw = pipeline | "Files" >> beam.Create(files) | "Read" >> ReadRows(scenario)
     clean = raw.rows | "Clean" >> CleanRows(scenario)
@@ -121,16 +115,12 @@ def build_pipeline(
     )
 
 
-def _run(
-    scenario: Scenario, files: list[DataFile], folder: Path, runner: str, options: Sequence[str]
-) -> None:
+def _run(scenario: Scenario, files: list[DataFile], folder: Path, runner: str, options: Sequence[str]) -> None:
     try:
         chosen = beam.runners.create_runner(runner)
     except (ValueError, ImportError, AttributeError) as error:
         raise UserError(f'runner "{runner}": {error}') from error
-    pipeline = beam.Pipeline(
-        runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options))
-    )
+    pipeline = beam.Pipeline(runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options)))
     build_pipeline(pipeline, scenario, files, folder)
     try:
         pipeline.run().wait_until_finish()

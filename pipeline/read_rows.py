@@ -27,9 +27,7 @@ class ReadRows(beam.PTransform):
 
     def expand(self, files):
         return (
-            files
-            | beam.Reshuffle()
-            | beam.ParDo(_ReadFile(self.scenario)).with_outputs("rejected", FACTS, main="rows")
+            files | beam.Reshuffle() | beam.ParDo(_ReadFile(self.scenario)).with_outputs("rejected", FACTS, main="rows")
         )
 
 
@@ -93,9 +91,7 @@ def _csv_batches(file: DataFile, scenario: Scenario, malformed: list[dict]) -> I
         raise UserError(f"{file.path}: is not readable as CSV: {error}") from error
 
 
-def _open_csv(
-    file: DataFile, scenario: Scenario, skip: Callable, names: tuple | None
-) -> pa.csv.CSVStreamingReader:
+def _open_csv(file: DataFile, scenario: Scenario, skip: Callable, names: tuple | None) -> pa.csv.CSVStreamingReader:
     """Every named column comes as bytes: whether a cell can be used is decided cell by cell, later."""
     try:
         return pa.csv.open_csv(
@@ -145,9 +141,7 @@ def _raw(file: DataFile, rows: np.ndarray, batch: pa.RecordBatch) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(columns, [FILE, ROW, *batch.schema.names])
 
 
-def _missing_column(
-    file: DataFile, names: tuple[str, ...], header: list[str], scenario: Scenario
-) -> UserError:
+def _missing_column(file: DataFile, names: tuple[str, ...], header: list[str], scenario: Scenario) -> UserError:
     missing = next(name for name in names if name not in header)
     hint = ""
     if len(header) == 1 and any(other in header[0] for other in ",;\t|"):

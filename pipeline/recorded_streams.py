@@ -38,8 +38,6 @@ def recorded_streams(scenario: Scenario, dataset_folder: Path) -> Iterator[Recor
             time=rows["time"].to_numpy().astype("datetime64[ms]"),
             part=np.array(rows["part"].to_pylist()),
             observed=rows["observed"].to_numpy(zero_copy_only=False),
-            x=np.stack([rows[column.name].to_numpy() for column in scenario.inputs], axis=1).astype(
-                np.float32
-            ),
+            x=np.stack([rows[column.name].to_numpy() for column in scenario.inputs], axis=1).astype(np.float32),
             labels={column.name: rows[column.name].to_numpy() for column in scenario.labels},
         )

@@ -94,9 +94,7 @@ def find_gap(rows: pa.Table, stream: str, scenario: Scenario) -> str | None:
     if not len(holes) or holes.max() <= scenario.data.max_gap_seconds * 1000:
         return None
     longest = int(holes.argmax())
-    length, allowed = (
-        timedelta(seconds=seconds) for seconds in (holes[longest] / 1000, scenario.data.max_gap_seconds)
-    )
+    length, allowed = (timedelta(seconds=seconds) for seconds in (holes[longest] / 1000, scenario.data.max_gap_seconds))
     return (
         f'stream "{stream}": no row for {length} after {iso(times[longest])}, longer than data.max_gap'
         f" ({allowed}); raise data.max_gap, or make two streams of it"
@@ -170,6 +168,4 @@ AGGREGATES = {"mean": _mean, "sum": _sum, "last": _last, "max": np.fmax.reduceat
 
 
 def iso(time_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(time_ms))).strftime(
-        "%Y-%m-%dT%H:%M:%S"
-    )
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(time_ms))).strftime("%Y-%m-%dT%H:%M:%S")

@@ -150,8 +150,8 @@ class ModelSettings:
 class QuantizationSettings:
     """The shipped form and the quantization-aware fine-tuning before it (0 epochs: calibration only)."""
 
-    activations: str = entry(toml.choice("float32", "int8", "int16"))
-    state: str = entry(toml.choice("external", "internal"))
+    activations: str = entry(toml.choice("int8"))
+    state: str = entry(toml.choice("external"))
     epochs: int = entry(toml.whole(0))
     learning_rate: float = entry(toml.number(above=0.0))
 
@@ -215,9 +215,7 @@ def load_scenario(path: str | Path) -> Scenario:
     path = Path(path)
     place = toml.Place(str(path))
     if path.suffix != ".toml" or not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
-        raise place.error(
-            "expected a file name like my_pump.toml: small letters, digits and _, a letter first"
-        )
+        raise place.error("expected a file name like my_pump.toml: small letters, digits and _, a letter first")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -22,9 +22,7 @@ def check_scenario(scenario: Scenario, place: Place) -> None:
 def _data(scenario: Scenario, place: Place) -> None:
     data, place = scenario.data, place.at("data")
     if (data.set is None) == (data.path is None):
-        raise place.error(
-            "expected exactly one of the keys set (a registered data set) and path (your own files)"
-        )
+        raise place.error("expected exactly one of the keys set (a registered data set) and path (your own files)")
     if data.max_gap_seconds < data.step_seconds:
         raise place.at("max_gap").error(
             f"expected at least one step ({data.step_seconds:g} s), got {data.max_gap_seconds:g} s"
@@ -65,8 +63,7 @@ def _split(scenario: Scenario, place: Place) -> None:
         )
     if split.by == "rows" and not split.validation < split.train:
         raise place.at("validation").error(
-            f"expected fewer rows than train = {split.train}, whose last rows they are,"
-            f" got {split.validation}"
+            f"expected fewer rows than train = {split.train}, whose last rows they are, got {split.validation}"
         )
 
 

@@ -36,9 +36,7 @@ class Place:
         return self.error(f"expected {expected}, got {_shown(value)}")
 
 
-def entry(
-    read: Reader, *, key: str | None = None, default: Any = MISSING, default_factory: Any = MISSING
-) -> Any:
+def entry(read: Reader, *, key: str | None = None, default: Any = MISSING, default_factory: Any = MISSING) -> Any:
     """A dataclass field read from `key` (else the field's name); without a default the key is required."""
     return field(default=default, default_factory=default_factory, metadata={"read": read, "key": key})
 
@@ -165,9 +163,7 @@ def duration(value: Any, place: Place) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", value) if isinstance(value, str) else None
     seconds = float(match[1]) * SECONDS[match[2]] if match else 0.0
     if seconds <= 0 or abs(seconds * 1000 - round(seconds * 1000)) > 1e-6:
-        raise place.wrong(
-            'a duration of whole milliseconds such as "500ms", "1s", "5min", "1h" or "1d"', value
-        )
+        raise place.wrong('a duration of whole milliseconds such as "500ms", "1s", "5min", "1h" or "1d"', value)
     return round(seconds * 1000) / 1000
 
 

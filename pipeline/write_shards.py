@@ -23,9 +23,7 @@ WriteTable = Callable[[Path, pa.Table], None]
 class WriteShards(beam.PTransform):
     """(name, table) elements -> a file for each of `names`, also for those without a table; gives facts."""
 
-    def __init__(
-        self, folder: Path, names: Iterable[str], empty: pa.Table, sort_by: list[str], write: WriteTable
-    ):
+    def __init__(self, folder: Path, names: Iterable[str], empty: pa.Table, sort_by: list[str], write: WriteTable):
         super().__init__()
         self.folder = str(folder)
         self.names = list(names)
@@ -66,10 +64,7 @@ def write_windows(path: Path, windows: pa.Table) -> None:
     columns = (windows["stream"].to_pylist(), windows["start"].to_pylist(), windows["x"])
     write_records(
         path,
-        (
-            encode_example(stream, start, x.values.to_numpy())
-            for stream, start, x in zip(*columns, strict=True)
-        ),
+        (encode_example(stream, start, x.values.to_numpy()) for stream, start, x in zip(*columns, strict=True)),
     )
 
 

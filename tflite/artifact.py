@@ -46,10 +46,14 @@ def read_artifact(folder: str | Path) -> Artifact:
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{manifest_path}: damaged ({error}); make it again with `edgernn convert`") from error
     if manifest.get("format") != FORMAT:
-        raise UserError(f"{manifest_path}: format {manifest.get('format')!r}, expected {FORMAT}; convert the model again")
+        raise UserError(
+            f"{manifest_path}: format {manifest.get('format')!r}, expected {FORMAT}; convert the model again"
+        )
     actual = hashlib.sha256(content).hexdigest()
     if actual != manifest["sha256"]:
-        raise UserError(f"{path}: sha256 {actual[:12]}..., {MANIFEST} expects {manifest['sha256'][:12]}...; convert again")
+        raise UserError(
+            f"{path}: sha256 {actual[:12]}..., {MANIFEST} expects {manifest['sha256'][:12]}...; convert again"
+        )
     return Artifact(content, manifest)
 
 

@@ -31,11 +31,18 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     dataset = json.loads((folder / "dataset" / "dataset.json").read_text())
     readings = np.resize(stream.x, (STEPS, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
-    entries = bench_step(f"{scenario.name}: LiteRT {scenario.quantization.activations} step", ours, readings,
-                         gru_step_weights(plain.layers), features)
+    entries = bench_step(
+        f"{scenario.name}: LiteRT {scenario.quantization.activations} step",
+        ours,
+        readings,
+        gru_step_weights(plain.layers),
+        features,
+    )
     print_bench(entries)
     path = folder / "bench.json"
     write_json(path, entries)
-    everything = [entry for part in sorted(Path(build_dir).glob("*/bench.json")) for entry in json.loads(part.read_text())]
+    everything = [
+        entry for part in sorted(Path(build_dir).glob("*/bench.json")) for entry in json.loads(part.read_text())
+    ]
     write_json(Path(build_dir) / "bench.json", everything)
     return path

@@ -15,7 +15,7 @@ from pipeline.user_error import UserError
 from tflite.budget_table import print_gates
 from tflite.build_record import read_record
 from tflite.task_metric import higher_is_better, metric_unit, relative_loss
-from tflite.validation_record import model_name, read_validation, shipped_records
+from tflite.validation_record import kernel_pairs, model_name, read_validation, shipped_records
 
 
 @dataclass(frozen=True)
@@ -115,27 +115,14 @@ def _metric_loss(record, bench):
 def _parity_lsb(record, bench):
     """Largest difference in quanta between LiteRT's own kernels and TFLM, whichever of the two is the reference.
 
-    XNNPACK, the delegate of LiteRT's default kernels, rounds sums and products its own way; it is reported, not gated.
+    XNNPACK, the delegate LiteRT puts before its kernels, rounds its own way: reported, not gated.
     """
-    pairs = [
-        p
-        for p in record.get("parity") or []
-        if {_family(p.get("runtime")), _family(p.get("reference"))} == {"litert", "tflm"}
-        and "default" not in str(p.get("runtime"))
-    ]
-    compared = [
-        p for p in pairs if _is_finite(p.get("steps")) and p["steps"] > 0 and p.get("max_lsb") is not None
-    ]
+    pairs = kernel_pairs(record)
+    compared = [p for p in pairs if _is_finite(p.get("steps")) and p["steps"] > 0 and p.get("max_lsb") is not None]
     if not compared:
         raise NotMeasured("not measured: no LiteRT against TFLM parity")
     largest = [p["max_lsb"] for p in compared]
     return max(largest) if all(map(_is_finite, largest)) else math.nan
-
-
-def _family(runtime):
-    """`litert_reference` and `litert (builtin)` are LiteRT too."""
-    name = str(runtime).lower()
-    return next((family for family in ("litert", "tflm") if name.startswith(family)), name)
 
 
 def _latency_ratio(record, bench):
@@ -201,11 +188,7 @@ def check_budgets(budgets, validation, bench):
     if unknown:
         raise UserError(f"[budgets] {unknown[0]}: no such budget; allowed: {', '.join(RULES)}")
     records = validation.get("models") or [{}]
-    return [
-        _gate(budget, float(allowed), record, bench)
-        for record in records
-        for budget, allowed in budgets.items()
-    ]
+    return [_gate(budget, float(allowed), record, bench) for record in records for budget, allowed in budgets.items()]
 
 
 def _gate(budget, allowed, record, bench):
@@ -260,9 +243,7 @@ def gates(scenario, build_dir):
     shipped = {"models": shipped_records(scenario, read_validation(scenario, folder))}
     bench = None
     if "latency_ratio" in scenario.budgets:
-        bench = read_record(
-            Path(build_dir) / "bench.json", kind=list, made_by=f"edgernn bench {scenario.name}"
-        )
+        bench = read_record(Path(build_dir) / "bench.json", kind=list, made_by=f"edgernn bench {scenario.name}")
     checked = check_budgets(scenario.budgets, shipped, bench)
     write_json(folder / "gates.json", {"gates": [gate.as_record() for gate in checked]})
     print_gates(scenario.name, checked)

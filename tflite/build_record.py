@@ -28,15 +28,11 @@ def read_record(path, *, kind, made_by):
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({_one_line(error)}); write it again with `{made_by}`"
-        ) from error
+        raise UserError(f"{path}: cannot be read ({_one_line(error)}); write it again with `{made_by}`") from error
     try:
         record = json.loads(text)
     except ValueError as error:
-        raise UserError(
-            f"{path}: damaged, not JSON ({_one_line(error)}); write it again with `{made_by}`"
-        ) from error
+        raise UserError(f"{path}: damaged, not JSON ({_one_line(error)}); write it again with `{made_by}`") from error
     if not isinstance(record, kind):
         raise UserError(
             f"{path}: damaged, expected a JSON {JSON_NAMES[kind]}, found "

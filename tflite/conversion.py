@@ -1,4 +1,4 @@
-"""Keras models to stateful TensorFlow Lite: lowered to a step graph, then written. No converter runs, none can crash."""
+"""Keras models to stateful TensorFlow Lite: lowered to a step graph, then written; no converter that could crash."""
 
 import hashlib
 from collections.abc import Iterable
@@ -23,9 +23,16 @@ from tflite.step_graph import StepGraph, StepGraphBuilder
 ACTIVATIONS, STATES = ("float32", "int8"), ("external",)
 
 
-def convert(model: keras.Model | str | Path, *, activations: str = "int8", state: str = "external",
-            representative: Iterable[np.ndarray] | None = None, encoding: FeatureEncoding | None = None,
-            score: AnomalyScore | None = None, name: str | None = None) -> Artifact:
+def convert(
+    model: keras.Model | str | Path,
+    *,
+    activations: str = "int8",
+    state: str = "external",
+    representative: Iterable[np.ndarray] | None = None,
+    encoding: FeatureEncoding | None = None,
+    score: AnomalyScore | None = None,
+    name: str | None = None,
+) -> Artifact:
     """Converts a recurrent Keras model to a model of one time step.
 
     Args:
@@ -52,8 +59,14 @@ def convert(model: keras.Model | str | Path, *, activations: str = "int8", state
     content = write_flatbuffer(graph)
     name = name or f"{model.name}_{activations}_{state}"
     manifest = {
-        "format": FORMAT, "name": name, "tflite": f"{name}.tflite", "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content), "activations": activations, "state": state, **_ends(graph, encoding, shell),
+        "format": FORMAT,
+        "name": name,
+        "tflite": f"{name}.tflite",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "activations": activations,
+        "state": state,
+        **_ends(graph, encoding, shell),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
     }
     if score is not None:
@@ -79,7 +92,9 @@ def _in_form(model: keras.Model, activations: str, representative) -> keras.Mode
     quantized = any(isinstance(layer, QuantLayer) for layer in model.layers)
     if activations == "float32":
         if quantized:
-            raise ValueError("activations='float32': the model is quantization-aware; convert the model it was made from")
+            raise ValueError(
+                "activations='float32': the model is quantization-aware; convert the model it was made from"
+            )
         return model
     if quantized:
         return model
@@ -116,6 +131,7 @@ def _check_choice(argument: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _ends(graph: StepGraph, encoding: FeatureEncoding | None, shell: SensorGraph | None) -> dict[str, list]:
     """inputs, outputs and states of the manifest; shapes without the batch of 1."""
+
     def end(name, tensor, **more):
         tensor = graph.tensor(tensor)
         return {"name": name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype, **more}

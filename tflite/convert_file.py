@@ -20,8 +20,9 @@ def convert_file(path: Path, activations: str, representative: Path | None, out:
 
     streams = None if representative is None else _read_streams(representative)
     try:
-        return convert(path, activations=activations, representative=streams,
-                       name=f"{path.stem}_{activations}_external").save(out)
+        return convert(
+            path, activations=activations, representative=streams, name=f"{path.stem}_{activations}_external"
+        ).save(out)
     except ValueError as error:
         raise UserError(str(error) if isinstance(error, UserError) else f"{path}: {error}") from error
 
@@ -30,7 +31,9 @@ def _read_streams(path: Path) -> np.ndarray:
     try:
         streams = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); expected a .npy array (streams, timesteps, features)") from error
+        raise UserError(
+            f"{path}: cannot be read ({error}); expected a .npy array (streams, timesteps, features)"
+        ) from error
     if streams.ndim != 3:
         raise UserError(f"{path}: shape {streams.shape}, expected an array (streams, timesteps, features)")
     return streams

@@ -33,8 +33,9 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
 
     def ship(model, activations, score, place, **options):
         name = f"{scenario.name}_{cell}_{activations}_{form.state}"
-        artifact = convert(model, activations=activations, state=form.state, encoding=encoding, score=score, name=name,
-                           **options)
+        artifact = convert(
+            model, activations=activations, state=form.state, encoding=encoding, score=score, name=name, **options
+        )
         artifact.manifest.update(about)
         return artifact.save(place)
 

@@ -94,12 +94,19 @@ def read_flatbuffer(content: bytes) -> StepGraph:
     subgraph = model.subgraphs[signature.subgraphIndex]
     tensors = tuple(_unpack_tensor(i, tensor, model.buffers) for i, tensor in enumerate(subgraph.tensors))
     ops = tuple(_unpack_op(op, model.operatorCodes, tensors) for op in subgraph.operators)
-    inputs, outputs = ({entry.name.decode(): tensors[entry.tensorIndex].name for entry in side}
-                       for side in (signature.inputs, signature.outputs))
+    inputs, outputs = (
+        {entry.name.decode(): tensors[entry.tensorIndex].name for entry in side}
+        for side in (signature.inputs, signature.outputs)
+    )
     states = tuple((name, inputs[name], outputs[name]) for name in inputs if name in outputs)
     kept = {name for name, _, _ in states}
-    return StepGraph(tensors, ops, tuple((n, t) for n, t in inputs.items() if n not in kept),
-                     tuple((n, t) for n, t in outputs.items() if n not in kept), states)
+    return StepGraph(
+        tensors,
+        ops,
+        tuple((n, t) for n, t in inputs.items() if n not in kept),
+        tuple((n, t) for n, t in outputs.items() if n not in kept),
+        states,
+    )
 
 
 def operator_names(content: bytes) -> list[str]:

@@ -37,8 +37,11 @@ def lower_model(builder: StepGraphBuilder, model: keras.Model, sources: Mapping[
     def value(tensor) -> str:
         layer = tensor._keras_history.operation
         if layer.name not in lowered:
-            lowered[layer.name] = (sources[layer.name] if isinstance(layer, keras.layers.InputLayer)
-                                   else _lowering(layer)(builder, layer, value(layer.input)))
+            lowered[layer.name] = (
+                sources[layer.name]
+                if isinstance(layer, keras.layers.InputLayer)
+                else _lowering(layer)(builder, layer, value(layer.input))
+            )
         return lowered[layer.name]
 
     return [value(output) for output in model.outputs]
@@ -73,15 +76,17 @@ def dequantize(builder: StepGraphBuilder, source: str) -> str:
 
 def _lower_dense(builder: StepGraphBuilder, layer: QuantDense, source: str) -> str:
     kernel = np.asarray(layer.step_kernel)
-    return _product(builder, _beside_one(builder, source, float(layer.one_input)), kernel, layer.name,
-                    layer.output_affine)
+    return _product(
+        builder, _beside_one(builder, source, float(layer.one_input)), kernel, layer.name, layer.output_affine
+    )
 
 
 def _lower_float_dense(builder: StepGraphBuilder, layer: keras.layers.Dense, source: str) -> str:
     kernel = np.asarray(layer.kernel)
     bias = np.asarray(layer.bias)[None] if layer.use_bias else np.zeros((1, kernel.shape[1]), np.float32)
-    return _product(builder, _beside_one(builder, source, 1.0), np.asarray(with_bias_row(kernel, bias, 1.0)),
-                    layer.name, None)
+    return _product(
+        builder, _beside_one(builder, source, 1.0), np.asarray(with_bias_row(kernel, bias, 1.0)), layer.name, None
+    )
 
 
 def _lower_gru(builder: StepGraphBuilder, layer: QuantGRU, source: str) -> str:
@@ -115,7 +120,8 @@ def _gru_step(builder, layer, kernels: GruKernels, affines, ones, reset_after, s
     gates = op("ADD", [product(x, kernels.input_gates, "input_gates"), state_gates], "gates", "gates", 2 * units)
     gates = op("LOGISTIC", [gates], "sigmoid", "sigmoid", 2 * units)
     update_gate, reset_gate = (
-        builder.tensor(f"{layer}/{name}", units, affines.get("sigmoid")) for name in ("update_gate", "reset_gate"))
+        builder.tensor(f"{layer}/{name}", units, affines.get("sigmoid")) for name in ("update_gate", "reset_gate")
+    )
     axis = builder.constant("axis", np.array(1, np.int32))
     builder.op("SPLIT", [axis, gates], [update_gate, reset_gate], numSplits=2)
     if reset_after:
@@ -152,8 +158,9 @@ def _beside_one(builder: StepGraphBuilder, source: str, one: float) -> str:
         if op.kind == "CONCATENATION" and op.inputs == (source, constant):
             return op.outputs[0]
     name = f"{source}/with_{constant}"
-    return builder.op("CONCATENATION", [source, constant], builder.tensor(name, builder.width(source) + 1, affine),
-                      axis=1)
+    return builder.op(
+        "CONCATENATION", [source, constant], builder.tensor(name, builder.width(source) + 1, affine), axis=1
+    )
 
 
 LOWERINGS = {

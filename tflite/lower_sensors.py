@@ -57,8 +57,13 @@ class SensorGraph:
     def _fill_missing(self, x: str) -> tuple[str, str | None]:
         """Standardized readings (1, measured), and calendar values or None, none of them missing any more."""
         enc, columns = self.encoding, len(self.encoding.columns)
-        valid = self._op("LESS", [self._op("ABS", [x], "magnitude", columns), self._constant("plausible", [PLAUSIBLE])],
-                         "valid", columns, "bool")
+        valid = self._op(
+            "LESS",
+            [self._op("ABS", [x], "magnitude", columns), self._constant("plausible", [PLAUSIBLE])],
+            "valid",
+            columns,
+            "bool",
+        )
         mean, scale = self._learned(x, valid) if enc.readings is not None else self._fixed()
         centred = self._op("SUB", [x, mean], "centred", columns)
         standardized = self._op("MUL", [centred, scale], "standardized", columns)
@@ -66,8 +71,9 @@ class SensorGraph:
         filled = self._op("SELECT_V2", [valid, standardized, self.previous], "filled", columns)
         if not enc.cycles:
             return self._clip(filled), None
-        readings, calendar = (self._tensor(n, w) for n, w in
-                              (("unclipped", enc.measured), ("calendar", columns - enc.measured)))
+        readings, calendar = (
+            self._tensor(n, w) for n, w in (("unclipped", enc.measured), ("calendar", columns - enc.measured))
+        )
         self._split_columns(filled, readings, calendar)
         return self._clip(readings), calendar
 
@@ -95,7 +101,9 @@ class SensorGraph:
         width = len(self.encoding.columns)
         count, mean, spread = (self._tensor(f"previous_{name}", width) for name in ("count", "mean", "spread"))
         zero, one = self._constant("zero", [0.0]), self._constant("unit", [1.0])
-        wanted = self._op("LESS", [count, self._constant("readings", [self.encoding.readings])], "learning", width, "bool")
+        wanted = self._op(
+            "LESS", [count, self._constant("readings", [self.encoding.readings])], "learning", width, "bool"
+        )
         one_each = self._constant("one_each", np.ones(width))
         if_valid = self._op("SELECT_V2", [valid, one_each, zero], "if_valid", width)
         taken = self._op("SELECT_V2", [wanted, if_valid, zero], "taken", width)
@@ -104,13 +112,25 @@ class SensorGraph:
         at_least_one = self._op("MAXIMUM", [new_count, one], "count_or_one", width)
         change = self._op("SUB", [reading, mean], "change", width)
         weighted = self._op("MUL", [taken, change], "taken_change", width)
-        new_mean = self._op("ADD", [mean, self._op("DIV", [weighted, at_least_one], "mean_change", width)], "mean", width)
+        new_mean = self._op(
+            "ADD", [mean, self._op("DIV", [weighted, at_least_one], "mean_change", width)], "mean", width
+        )
         rest = self._op("SUB", [reading, new_mean], "rest", width)
-        new_spread = self._op("ADD", [spread, self._op("MUL", [weighted, rest], "spread_change", width)], "spread", width)
+        new_spread = self._op(
+            "ADD", [spread, self._op("MUL", [weighted, rest], "spread_change", width)], "spread", width
+        )
         variance = self._op("DIV", [new_spread, at_least_one], "variance", width)
-        std = self._op("MAXIMUM", [self._op("SQRT", [variance], "learned_std", width),
-                                   self._constant("std_floor", self.encoding.std)], "std", width)
-        for name, read, written in (("count", count, new_count), ("mean", mean, new_mean), ("spread", spread, new_spread)):
+        std = self._op(
+            "MAXIMUM",
+            [self._op("SQRT", [variance], "learned_std", width), self._constant("std_floor", self.encoding.std)],
+            "std",
+            width,
+        )
+        for name, read, written in (
+            ("count", count, new_count),
+            ("mean", mean, new_mean),
+            ("spread", spread, new_spread),
+        ):
             self._state(name, read, written)
         return new_mean, self._op("DIV", [one, std], "inverse_std", width)
 
@@ -118,8 +138,9 @@ class SensorGraph:
         if calendar is None:
             return readings
         weights, phase = self.encoding.angles
-        angles = self._op("BATCH_MATMUL", [calendar, self._constant("cycles", weights.T)], "cycle_angles", len(phase),
-                          adjY=True)
+        angles = self._op(
+            "BATCH_MATMUL", [calendar, self._constant("cycles", weights.T)], "cycle_angles", len(phase), adjY=True
+        )
         shifted = self._op("ADD", [angles, self._constant("phase", phase)], "angles", len(phase))
         waves = self._op("SIN", [shifted], "waves", len(phase))
         return self._op("CONCATENATION", [readings, waves], "features", self.encoding.width, axis=1)
@@ -138,10 +159,16 @@ class SensorGraph:
         """Output `forecast`: real units, lead after lead, each with every target."""
         enc, width, affine = self.encoding, self.builder.width(forecast), self.builder.affine(forecast)
         targets = [enc.columns[target] for target in enc.targets]
-        self.output_form = {"targets": targets, "unit": enc.units[enc.targets[0]], "leads": list(enc.leads),
-                            "quantum": max(affine.scale * enc.std[t] for t in enc.targets) if affine else None}
+        self.output_form = {
+            "targets": targets,
+            "unit": enc.units[enc.targets[0]],
+            "leads": list(enc.leads),
+            "quantum": max(affine.scale * enc.std[t] for t in enc.targets) if affine else None,
+        }
         std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
-        spread = self._op("MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width)
+        spread = self._op(
+            "MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width
+        )
         real = self._op("ADD", [spread, self._constant("target_mean", mean)], "real", width)
         if enc.non_negative:
             real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], "forecast", width)
@@ -151,19 +178,29 @@ class SensorGraph:
         """Output `score`: 1.0 is the alarm; 0 until the forecasts judged were made by a settled network."""
         enc, channels, weight = self.encoding, self.builder.width(forecast), self.score.ewma
         self.output_form = {"unit": "1", "quantum": None}
-        residual = self._op("SUB", [self._targets(readings), dequantize(self.builder, self._pending(forecast))],
-                            "residual", channels)
+        residual = self._op(
+            "SUB", [self._targets(readings), dequantize(self.builder, self._pending(forecast))], "residual", channels
+        )
         smoothed = self._tensor("previous_residual", channels)
-        change = self._op("MUL", [self._op("SUB", [residual, smoothed], "residual_change", channels),
-                                  self._constant("ewma", [weight])], "weighted_change", channels)
+        change = self._op(
+            "MUL",
+            [self._op("SUB", [residual, smoothed], "residual_change", channels), self._constant("ewma", [weight])],
+            "weighted_change",
+            channels,
+        )
         moved = self._op("ADD", [smoothed, change], "moved_residual", channels)
         settled = self._settled(enc.leads[0] + (enc.readings or 0))
-        new_smoothed = self._op("SELECT_V2", [settled, moved, self._constant("rest_residual", np.zeros(channels))],
-                                "smoothed_residual", channels)
+        new_smoothed = self._op(
+            "SELECT_V2",
+            [settled, moved, self._constant("rest_residual", np.zeros(channels))],
+            "smoothed_residual",
+            channels,
+        )
         self._state("residual", smoothed, new_smoothed)
         whitening = np.asarray(self.score.whitening, np.float32)
-        white = self._op("BATCH_MATMUL", [new_smoothed, self._constant("whitening", whitening.T)], "white", channels,
-                         adjY=True)
+        white = self._op(
+            "BATCH_MATMUL", [new_smoothed, self._constant("whitening", whitening.T)], "white", channels, adjY=True
+        )
         square = self._op("MUL", [white, white], "square", channels)
         axis = self.builder.constant("sum_axis", np.array([1], np.int32))
         total = self._op("SUM", [square, axis], "total", 1, keepDims=True)
@@ -189,7 +226,9 @@ class SensorGraph:
             axis = builder.constant("axis", np.array(1, np.int32))
             sizes = builder.constant("due_and_kept", np.array(sizes, np.int32))
             builder.op("SPLIT_V", [before, sizes, axis], [due, kept], numSplits=2)
-            after = builder.op("CONCATENATION", [kept, forecast], self._tensor("pending", lead * channels, affine), axis=1)
+            after = builder.op(
+                "CONCATENATION", [kept, forecast], self._tensor("pending", lead * channels, affine), axis=1
+            )
         self._state("pending", before, after)
         return due
 

@@ -159,16 +159,12 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _gru_constants(weights: GRUStepWeights) -> dict[str, np.ndarray]:
     """ONNX's layout: one direction first, gates in rows, both biases in one vector."""
-    input_bias, state_bias = (
-        weights.bias if weights.reset_after else (weights.bias, np.zeros_like(weights.bias))
-    )
+    input_bias, state_bias = weights.bias if weights.reset_after else (weights.bias, np.zeros_like(weights.bias))
     return {
         "W": weights.kernel.T[np.newaxis],
         "R": weights.recurrent_kernel.T[np.newaxis],

@@ -14,8 +14,12 @@ from tflite.runtimes import StepRuntime
 FLOAT_QUANTUM = 1e-5
 
 
-def parity(runtime: StepRuntime, reference: StepRuntime, xs: Iterable[np.ndarray],
-           quanta: Mapping[str, float | np.ndarray] | None = None) -> dict[str, float | int | str]:
+def parity(
+    runtime: StepRuntime,
+    reference: StepRuntime,
+    xs: Iterable[np.ndarray],
+    quanta: Mapping[str, float | np.ndarray] | None = None,
+) -> dict[str, float | int | str]:
     """Steps both over `xs`, the state of `reference` put into `runtime` before each step.
 
     Args:
@@ -40,8 +44,12 @@ def parity(runtime: StepRuntime, reference: StepRuntime, xs: Iterable[np.ndarray
             elements += difference.size
             mismatched += int(np.sum(difference > 0.5))
             largest[name] = max(largest[name], round(float(difference.max(initial=0.0)), 4))
-    return {"steps": steps, "max_lsb": max(largest.values()), "by_tensor": largest,
-            "mismatched": mismatched / max(elements, 1)}
+    return {
+        "steps": steps,
+        "max_lsb": max(largest.values()),
+        "by_tensor": largest,
+        "mismatched": mismatched / max(elements, 1),
+    }
 
 
 def _everything(runtime: StepRuntime, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -131,5 +131,9 @@ class StepGraphBuilder:
 
 
 def _same_constant(tensor: Tensor, data: np.ndarray, affine: Affine | None) -> bool:
-    return (tensor.affine == affine and tensor.data.dtype == data.dtype and tensor.data.shape == data.shape
-            and np.array_equal(tensor.data, data))
+    return (
+        tensor.affine == affine
+        and tensor.data.dtype == data.dtype
+        and tensor.data.shape == data.shape
+        and np.array_equal(tensor.data, data)
+    )

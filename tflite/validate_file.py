@@ -1,4 +1,4 @@
-"""`edgernn validate model.tflite`: what a model of one time step is, and whether LiteRT and TFLite Micro agree on it."""
+"""`edgernn validate model.tflite`: what a model of one time step is; whether LiteRT and TFLite Micro agree on it."""
 
 from collections import Counter
 from pathlib import Path
@@ -43,8 +43,11 @@ def validate_file(path: Path) -> None:
     table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
     for kernels in ("builtin", "default"):
         figures = parity(load_model(model, kernels=kernels), tflm, xs, _quanta(model))
-        table.add_row(f"LiteRT ({kernels}) against TFLM", f"{figures['max_lsb']:g} quanta at most, "
-                      f"{figures['mismatched']:.3%} of elements differ, {figures['steps']:,} steps")
+        table.add_row(
+            f"LiteRT ({kernels}) against TFLM",
+            f"{figures['max_lsb']:g} quanta at most, "
+            f"{figures['mismatched']:.3%} of elements differ, {figures['steps']:,} steps",
+        )
     Console().print(table)
 
 

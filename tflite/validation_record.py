@@ -42,6 +42,21 @@ def shipped_records(scenario, validation):
     return matching[:1]
 
 
+def kernel_pairs(record):
+    """The parity records of LiteRT's own kernels against TFLite Micro, whichever of the two is the reference."""
+    return [
+        pair
+        for pair in record.get("parity") or []
+        if {_family(pair.get("runtime")), _family(pair.get("reference"))} == {"litert", "tflm"}
+    ]
+
+
+def _family(runtime):
+    """`litert_reference` and `litert (builtin)` are LiteRT; `xnnpack`, its delegate, is not."""
+    name = str(runtime).lower()
+    return next((family for family in ("litert", "tflm") if name.startswith(family)), name)
+
+
 def read_validation(scenario, folder):
     """Read `validation.json` of a scenario's build folder.
 

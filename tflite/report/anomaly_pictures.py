@@ -43,9 +43,7 @@ def read_streams(trace):
         rows = trace["stream"] == name
         time = trace["time"][rows]
         fault, alarm = np.nan_to_num(trace["label"][rows]) > 0.5, np.nan_to_num(trace["alarm"][rows]) > 0.5
-        scores = {
-            key: trace[f"score_{key}"][rows] for key in ("float", "quantized") if f"score_{key}" in trace
-        }
+        scores = {key: trace[f"score_{key}"][rows] for key in ("float", "quantized") if f"score_{key}" in trace}
         readings = {key.removeprefix("x: "): trace[key][rows] for key in trace if key.startswith("x: ")}
         scored = np.isfinite(scores["quantized"]) if "quantized" in scores else np.ones(rows.sum(), bool)
         if "observed" in trace:
@@ -86,8 +84,7 @@ def anomaly_pictures(scenario, trace):
     units = {column.name: column.unit for column in scenario.columns}
     ours = scenario.quantization.activations
     chosen = [
-        _stream_picture(number, why, stream, units, ours)
-        for number, (why, stream) in enumerate(contrast(streams))
+        _stream_picture(number, why, stream, units, ours) for number, (why, stream) in enumerate(contrast(streams))
     ]
     return {"overview": [_overview_picture(streams, ours)], "streams": chosen}
 
@@ -148,9 +145,7 @@ def _overview_picture(streams, ours):
         axes.spines["left"].set_visible(False)
 
     height = 0.8 + 0.185 * len(ranked)
-    return draw_picture(
-        "all_streams", paint, alt=alt, caption=caption, wide_height=height, narrow_height=height
-    )
+    return draw_picture("all_streams", paint, alt=alt, caption=caption, wide_height=height, narrow_height=height)
 
 
 def _last_second(streams):
@@ -184,9 +179,9 @@ def _stream_picture(number, why, stream, units, ours):
 
     def paint(figure, narrow):
         ratios = [0.42, 2.6] + [0.72] * len(readings)
-        panels = figure.subplots(
-            len(ratios), 1, sharex=True, gridspec_kw={"height_ratios": ratios}, squeeze=False
-        )[:, 0]
+        panels = figure.subplots(len(ratios), 1, sharex=True, gridspec_kw={"height_ratios": ratios}, squeeze=False)[
+            :, 0
+        ]
         seconds = stream.seconds / size
         _paint_strips(panels[0], stream, seconds)
         _paint_score(panels[1], stream, seconds, ours)
@@ -194,17 +189,13 @@ def _stream_picture(number, why, stream, units, ours):
             _paint_reading(axes, name, units.get(name) or "", values, seconds)
         for axes in panels[1:]:
             for start, length in runs(stream.fault, seconds):
-                axes.axvspan(
-                    start, start + length, color=PALETTE["fault"], alpha=0.35, linewidth=0, zorder=-1
-                )
+                axes.axvspan(start, start + length, color=PALETTE["fault"], alpha=0.35, linewidth=0, zorder=-1)
         panels[-1].set_xlabel(f"time since the stream's start, {unit}")
         panels[0].set_xlim(0, _last_second([stream]) / size)
         figure.get_layout_engine().set(h_pad=0.01, hspace=0.02)
 
     height = 2.3 + 0.42 * len(readings)
-    return draw_picture(
-        f"stream_{number}", paint, alt=alt, caption=caption, wide_height=height, narrow_height=height
-    )
+    return draw_picture(f"stream_{number}", paint, alt=alt, caption=caption, wide_height=height, narrow_height=height)
 
 
 def _paint_strips(axes, stream, seconds):

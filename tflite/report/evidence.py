@@ -71,9 +71,7 @@ def gather_evidence(scenario, build_dir):
 
 def _gate_list(path, gates, scenario):
     listed = gates.get("gates")
-    if not isinstance(listed, list) or not all(
-        isinstance(g, dict) and {"budget", "ok"} <= set(g) for g in listed
-    ):
+    if not isinstance(listed, list) or not all(isinstance(g, dict) and {"budget", "ok"} <= set(g) for g in listed):
         raise UserError(
             f"{path}: damaged, expected a list of gates; write it again with `edgernn gates {scenario.path}`"
         )
@@ -90,9 +88,7 @@ def _read_history(path, scenario):
             rows = list(table)
         if not {"loss", "val_loss", "phase"} <= set(table.fieldnames or ()):
             raise ValueError(f"columns {table.fieldnames}")
-        history = {
-            name: np.array([float(row[name] or "nan") for row in rows]) for name in ("loss", "val_loss")
-        }
+        history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in ("loss", "val_loss")}
         history["phase"] = [PHASES[PHASES.index(row["phase"])] for row in rows]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(

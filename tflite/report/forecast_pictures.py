@@ -53,9 +53,7 @@ def main_series(scenario, trace):
     unit = next((column.unit for column in scenario.columns if column.name == target), "") or "units"
     lines = {name: values[rows] for name, values in trace.items() if name not in ("stream", "time")}
     lead = span_text(scenario.forecast.last_lead * scenario.data.step_seconds)
-    return Series(
-        trace["time"][rows], lines, unit, lead, scenario.quantization.activations, scenario.data.step_seconds
-    )
+    return Series(trace["time"][rows], lines, unit, lead, scenario.quantization.activations, scenario.data.step_seconds)
 
 
 def wape(truth, forecast):
@@ -116,9 +114,7 @@ def _stretches(series):
     mondays = days - ((days.astype(np.int64) + 3) % 7) * DAY
     for name, groups in (("week", mondays), ("day", days)):
         _, first, counts = np.unique(groups, return_index=True, return_counts=True)
-        whole = [
-            (int(i), int(i + n)) for i, n in zip(first, counts, strict=True) if n >= 24 and n == counts.max()
-        ]
+        whole = [(int(i), int(i + n)) for i, n in zip(first, counts, strict=True) if n >= 24 and n == counts.max()]
         if len(whole) >= 3:
             return name, whole
     third = max(len(time) // 3, 1)
@@ -148,9 +144,7 @@ def _week_picture(series, name, heading, begin, end):
             axes.plot(time, lines["float"], color=PALETTE["float"], linewidth=4, alpha=0.4)
         axes.plot(time, lines["quantized"], color=PALETTE["ours"], linewidth=1.1)
         shown = [("truth", "truth"), ("float", "float"), ("quantized", series.ours)]
-        labels = [
-            (key, text, PALETTE["ours" if key == "quantized" else key]) for key, text in shown if key in lines
-        ]
+        labels = [(key, text, PALETTE["ours" if key == "quantized" else key]) for key, text in shown if key in lines]
         axes.set_ylabel(series.unit)
         axes.set_ylim(min(0, low * 1.05), None)
         axes.margins(x=0)
@@ -188,15 +182,11 @@ def _error_pictures(series):
         ("float", f"float, {series.lead} ahead", "float"),
         ("quantized_lead1", f"{series.ours}, {span_text(series.step_seconds)} ahead", "lead"),
     ]
-    names += [
-        (key, key.removeprefix("rival: "), "rival")
-        for key in sorted(series.lines)
-        if key.startswith("rival: ")
-    ][:1]
+    names += [(key, key.removeprefix("rival: "), "rival") for key in sorted(series.lines) if key.startswith("rival: ")][
+        :1
+    ]
     names = [name for name in names if series.has(name[0])]
-    if not series.has("truth", "quantized") or np.isnan(
-        wape(series.lines["truth"], series.lines["quantized"])
-    ):
+    if not series.has("truth", "quantized") or np.isnan(wape(series.lines["truth"], series.lines["quantized"])):
         return []
     pictures = []
     span_days = (series.time[-1] - series.time[0]) / DAY
@@ -209,9 +199,7 @@ def _error_pictures(series):
 
 def _hour_picture(series, names):
     hours = hour_of_day(series.time)
-    profile = {
-        key: np.array([_mean(series.error(key)[hours == hour]) for hour in range(24)]) for key, _, _ in names
-    }
+    profile = {key: np.array([_mean(series.error(key)[hours == hour]) for hour in range(24)]) for key, _, _ in names}
     worst = int(np.nan_to_num(profile["quantized"], nan=-1.0).argmax())
     caption = (
         f"Mean absolute error by hour of the day, over the whole trace. The {series.ours} model errs most at "
@@ -235,9 +223,7 @@ def _hour_picture(series, names):
         axes.set_ylabel(f"mean error, {series.unit}")
         _name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
 
-    return draw_picture(
-        "error_by_hour", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7
-    )
+    return draw_picture("error_by_hour", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7)
 
 
 def _mean(values):
@@ -247,9 +233,7 @@ def _mean(values):
 
 def _name_lines(axes, narrow, names, last):
     if not narrow:
-        end_labels(
-            axes, [(float(np.nan_to_num(last[key])), text, PALETTE[colour]) for key, text, colour in names]
-        )
+        end_labels(axes, [(float(np.nan_to_num(last[key])), text, PALETTE[colour]) for key, text, colour in names])
         return
     for row, (_, text, colour) in enumerate(names):  # one name a line: they are long for a phone
         note(axes, text, (0, 1), (2, 3 + 11 * (len(names) - 1 - row)), color=PALETTE[colour])
@@ -261,9 +245,7 @@ def _month_picture(series, names):
     shown = shown[counts > counts.max() / 4]  # a few stray days are no month
     truth = series.lines["truth"]
     profile = {
-        key: np.array(
-            [100 * wape(truth[months == month], series.lines[key][months == month]) for month in shown]
-        )
+        key: np.array([100 * wape(truth[months == month], series.lines[key][months == month]) for month in shown])
         for key, _, _ in names
     }
     worst = int(np.nan_to_num(profile["quantized"], nan=-1.0).argmax())
@@ -286,9 +268,7 @@ def _month_picture(series, names):
         axes.set_ylabel("WAPE, %")
         _name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
 
-    return draw_picture(
-        "error_by_month", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7
-    )
+    return draw_picture("error_by_month", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7)
 
 
 def _difference_pictures(series):
@@ -314,11 +294,7 @@ def _difference_pictures(series):
         _paint_difference(left, difference, reach, series)
         _paint_sizes(right, np.abs(difference), error, series)
 
-    return [
-        draw_picture(
-            "ours_minus_float", paint, alt=caption, caption=caption, wide_height=2.7, narrow_height=4.6
-        )
-    ]
+    return [draw_picture("ours_minus_float", paint, alt=caption, caption=caption, wide_height=2.7, narrow_height=4.6)]
 
 
 def _paint_difference(axes, difference, reach, series):
@@ -349,9 +325,7 @@ def _paint_sizes(axes, difference, error, series):
         heights, _ = np.histogram(clipped, edges, weights=np.full(len(values), 100 / max(len(values), 1)))
         axes.stairs(heights, edges, fill=True, color=PALETTE[colour], alpha=0.35)
         axes.stairs(heights, edges, color=PALETTE[colour], linewidth=1.2)
-    key_above(
-        axes, [(f"{series.ours} against float", PALETTE["ours"]), ("float against truth", PALETTE["float"])]
-    )
+    key_above(axes, [(f"{series.ours} against float", PALETTE["ours"]), ("float against truth", PALETTE["float"])])
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel(f"absolute difference, {series.unit}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tflite.figure_text import figure_text
 from tflite.task_metric import higher_is_better, metric_unit, relative_loss
+from tflite.validation_record import kernel_pairs
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,12 @@ def loss_text(metric, key):
 def _loss_card(record, gate, ours):
     metric = record.get("metric") or {}
     ptq = loss_text(metric, "ptq")
-    detail = (
-        f"relative; without fine-tuning (PTQ) {ptq}" if metric.get("ptq") is not None else "relative to float"
-    )
+    detail = f"relative; without fine-tuning (PTQ) {ptq}" if metric.get("ptq") is not None else "relative to float"
     return _card(f"Lost by {ours}", loss_text(metric, "quantized"), detail, gate)
 
 
 def _parity_card(record, gate):
-    pairs = [pair for pair in record.get("parity") or [] if pair.get("max_lsb") is not None]
+    pairs = [pair for pair in kernel_pairs(record) if pair.get("max_lsb") is not None]
     if not pairs:
         return _card("Parity", "not measured", "largest difference between runtimes", gate)
     worst = max(pairs, key=lambda pair: pair["max_lsb"])

@@ -145,19 +145,13 @@ def lead_sentence(scenario, record):
     name, value = metric.get("name"), metric.get("quantized")
     parts = [_purpose(scenario)]
     if value is not None:
-        beside = (
-            f", the float model {metric_text(name, metric['float'])}"
-            if metric.get("float") is not None
-            else ""
-        )
+        beside = f", the float model {metric_text(name, metric['float'])}" if metric.get("float") is not None else ""
         parts.append(f"Its {str(name).upper()} on the test part is {metric_text(name, value)}{beside}.")
     costs = []
     if record.get("bytes") is not None:
         costs.append(f"The file takes {figure_text(record['bytes'], 'B')}")
     if (record.get("latency_us") or {}).get("p50") is not None:
-        costs.append(
-            f"{'one' if costs else 'One'} step takes {figure_text(record['latency_us']['p50'], 'µs')}"
-        )
+        costs.append(f"{'one' if costs else 'One'} step takes {figure_text(record['latency_us']['p50'], 'µs')}")
     if costs:
         parts.append(" and ".join(costs) + ".")
     return " ".join(parts)

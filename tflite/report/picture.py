@@ -130,9 +130,7 @@ def _number_ids(text, name):
     referring = r"(href=\"|url\()#([\w.-]+)"
     numbers = {found[1]: None for found in re.findall(referring, text)}
     numbers = {found: f"{name}-{number}" for number, found in enumerate(numbers)}
-    text = re.sub(
-        r' id="([\w.-]+)"', lambda own: f' id="{numbers[own[1]]}"' if own[1] in numbers else "", text
-    )
+    text = re.sub(r' id="([\w.-]+)"', lambda own: f' id="{numbers[own[1]]}"' if own[1] in numbers else "", text)
     return re.sub(referring, lambda use: f"{use[1]}#{numbers[use[2]]}", text)
 
 

@@ -21,9 +21,7 @@ def provenance(scenario, dataset):
     return {
         "facts": _facts(scenario, source, dataset),
         "counts": _counts(dataset.get("counts") or {}),
-        "columns": [
-            _column_row(column, dataset.get("statistics") or {}) for column in dataset.get("columns") or []
-        ],
+        "columns": [_column_row(column, dataset.get("statistics") or {}) for column in dataset.get("columns") or []],
         "files": sorted((source.get("sha256") or {}).items()),
     }
 

@@ -19,9 +19,7 @@ def training_pictures(history):
     if history is None or not (np.isfinite(history["loss"]) & (history["loss"] > 0)).any():
         return []
     phases = np.array(history["phase"])
-    counts = [
-        f"{(phases == phase).sum()} {name} epochs" for phase, name, _ in PHASES if (phases == phase).any()
-    ]
+    counts = [f"{(phases == phase).sum()} {name} epochs" for phase, name, _ in PHASES if (phases == phase).any()]
     caption = f"Training: {', then '.join(counts)}.{_best_text(history['val_loss'], phases)}"
 
     def paint(figure, narrow):
@@ -40,9 +38,7 @@ def _paint_losses(axes, history, phases):
         if rows.any():
             names.append((f"validation, {name}", PALETTE[colour]))
             axes.plot(epochs[rows], history["loss"][rows], color=PALETTE["rival"], marker=".", linewidth=1.4)
-            axes.plot(
-                epochs[rows], history["val_loss"][rows], color=PALETTE[colour], marker=".", linewidth=1.8
-            )
+            axes.plot(epochs[rows], history["val_loss"][rows], color=PALETTE[colour], marker=".", linewidth=1.8)
     quantized = epochs[phases == "qat"]
     if quantized.size:
         axes.axvspan(quantized[0] - 0.5, quantized[-1] + 0.5, color=PALETTE["band"], zorder=-1, linewidth=0)

@@ -52,8 +52,7 @@ def probe(model: bytes | str | os.PathLike, runtime: str = "litert", **options: 
     except ChildFailure as failure:
         cause = getattr(failure, "cause", None) or getattr(failure, "kind", None) or "time limit"
         raise UserError(
-            f"{name}: damaged or not made for {runtime} (opening it ended with {cause}); "
-            "convert the model again"
+            f"{name}: damaged or not made for {runtime} (opening it ended with {cause}); convert the model again"
         ) from failure
 
 

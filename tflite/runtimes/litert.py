@@ -35,9 +35,7 @@ class LiteRTRuntime:
             raise UserError(f"kernels: expected one of {', '.join(KERNELS)}, got {kernels!r}")
         self._signature = signature = read_step_signature(model)
         if signature.has_resources and not signature.resets:
-            raise UserError(
-                f"model: keeps state inside but offers no signature `{RESET}`; convert it with edgernn"
-            )
+            raise UserError(f"model: keeps state inside but offers no signature `{RESET}`; convert it with edgernn")
         self.kernels = kernels
         self.inputs, self.outputs, self.state_specs = signature.specs
         with withheld_stderr():  # "Created TensorFlow Lite XNNPACK delegate" is not for users
@@ -60,17 +58,10 @@ class LiteRTRuntime:
         else:
             self._interpreter.reset_all_variables()
 
-    def step(
-        self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Runs one time step; see `StepRuntime.step`."""
         view = self._single_float_input
-        if (
-            view is not None
-            and type(x) is np.ndarray
-            and x.dtype is view.dtype
-            and x.shape == self._single_shape
-        ):
+        if view is not None and type(x) is np.ndarray and x.dtype is view.dtype and x.shape == self._single_shape:
             view[...] = x
         else:
             self._write(x, raw)
@@ -124,9 +115,7 @@ class LiteRTRuntime:
         before = [self._address(port) for port in ports]
         self._run()
         if before != [self._address(port) for port in ports]:
-            raise UserError(
-                "model: LiteRT moves its tensors during a run (dynamic shapes); expected static shapes"
-            )
+            raise UserError("model: LiteRT moves its tensors during a run (dynamic shapes); expected static shapes")
 
     def _address(self, port: StepPort) -> int:
         return self._interpreter.tensor(port.tensor)().ctypes.data

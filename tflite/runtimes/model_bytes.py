@@ -23,9 +23,7 @@ def read_model(model: bytes | bytearray | str | os.PathLike) -> tuple[bytes, str
         try:
             content = Path(model).read_bytes()
         except OSError as error:
-            raise UserError(
-                f"{name}: cannot be read ({error.strerror or error}); expected a .tflite file"
-            ) from error
+            raise UserError(f"{name}: cannot be read ({error.strerror or error}); expected a .tflite file") from error
     check_header(content, name)
     return content, name
 
@@ -38,14 +36,10 @@ def check_header(content: bytes, name: str) -> None:
     if not content:
         raise UserError(f"{name}: empty; expected a .tflite, convert the model again")
     if len(content) < _SMALLEST or content[4:8] != IDENTIFIER:
-        raise UserError(
-            f"{name}: not a .tflite (identifier {IDENTIFIER.decode()} missing); convert the model again"
-        )
+        raise UserError(f"{name}: not a .tflite (identifier {IDENTIFIER.decode()} missing); convert the model again")
     (root,) = struct.unpack_from("<I", content, 0)
     if root + 4 > len(content):
-        raise UserError(
-            f"{name}: damaged or cut short (root table outside the file); convert the model again"
-        )
+        raise UserError(f"{name}: damaged or cut short (root table outside the file); convert the model again")
     (to_vtable,) = struct.unpack_from("<i", content, root)
     if not 0 <= root - to_vtable <= len(content) - 4:
         raise UserError(f"{name}: damaged or cut short (vtable outside the file); convert the model again")

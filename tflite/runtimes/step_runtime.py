@@ -73,9 +73,7 @@ class StepRuntime(Protocol):
     def reset(self) -> None:
         """Puts every state to real 0, as right after loading."""
 
-    def step(
-        self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Runs one time step.
 
         Args:
@@ -106,9 +104,7 @@ def checked_reading(x: object, spec: TensorSpec, raw: bool) -> np.ndarray:
     expected = spec.dtype if raw or not spec.is_quantized else "float32"
     values = x if isinstance(x, np.ndarray) else _array_of_numbers(x, spec, expected)
     if values.shape != spec.shape:
-        raise UserError(
-            f"{spec.name}: expected shape {spec.shape}, got {values.shape}; one step takes one reading"
-        )
+        raise UserError(f"{spec.name}: expected shape {spec.shape}, got {values.shape}; one step takes one reading")
     if values.dtype != expected:
         raise UserError(
             f"{spec.name}: expected dtype {expected}, got {values.dtype}; convert with .astype({expected!r})"
@@ -123,9 +119,7 @@ def checked_readings(x: object, specs: tuple[TensorSpec, ...], raw: bool) -> dic
             raise UserError(f"x: the model has inputs {_names(specs)}; pass a dict by these names")
         return {specs[0].name: checked_reading(x, specs[0], raw)}
     if set(x) != {spec.name for spec in specs}:
-        raise UserError(
-            f"x: expected exactly the inputs {_names(specs)}, got {', '.join(map(str, x)) or 'none'}"
-        )
+        raise UserError(f"x: expected exactly the inputs {_names(specs)}, got {', '.join(map(str, x)) or 'none'}")
     return {spec.name: checked_reading(x[spec.name], spec, raw) for spec in specs}
 
 

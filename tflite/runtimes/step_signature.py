@@ -58,9 +58,7 @@ class StepSignature:
     @property
     def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """What the caller sees: inputs, outputs, states."""
-        return tuple(
-            tuple(port.spec for port in side) for side in (self.inputs, self.outputs, self.states_in)
-        )
+        return tuple(tuple(port.spec for port in side) for side in (self.inputs, self.outputs, self.states_in))
 
 
 def read_step_signature(model: bytes) -> StepSignature:
@@ -72,8 +70,7 @@ def read_step_signature(model: bytes) -> StepSignature:
     """
     root = schema.Model.GetRootAsModel(model, 0)
     signatures = {
-        root.SignatureDefs(i).SignatureKey().decode(): root.SignatureDefs(i)
-        for i in range(root.SignatureDefsLength())
+        root.SignatureDefs(i).SignatureKey().decode(): root.SignatureDefs(i) for i in range(root.SignatureDefsLength())
     }
     if STEP not in signatures:
         found = ", ".join(sorted(signatures)) or "none"
@@ -105,9 +102,7 @@ def _ports(graph: schema.SubGraph, ends: list, positions: list[int]) -> dict[str
     for end in ends:
         name, index = end.Name().decode(), end.TensorIndex()
         if index not in positions:
-            raise UserError(
-                f"model: tensor {name} of the signature is not an end of subgraph 0; the file is damaged"
-            )
+            raise UserError(f"model: tensor {name} of the signature is not an end of subgraph 0; the file is damaged")
         ports[name] = StepPort(_tensor_spec(name, graph.Tensors(index)), int(index), positions.index(index))
     return ports
 
@@ -117,14 +112,10 @@ def _tensor_spec(name: str, tensor: schema.Tensor) -> TensorSpec:
     if not shape or shape[0] != 1:
         raise UserError(f"model: tensor {name} has shape {shape}, expected a leading batch dimension of 1")
     if tensor.Type() not in _DTYPES:
-        raise UserError(
-            f"model: tensor {name} has the element type {tensor.Type()}, which no runtime here can feed"
-        )
+        raise UserError(f"model: tensor {name} has the element type {tensor.Type()}, which no runtime here can feed")
     quantization = tensor.Quantization()
     scales = quantization.ScaleAsNumpy() if quantization and quantization.ScaleLength() else np.zeros(1)
-    points = (
-        quantization.ZeroPointAsNumpy() if quantization and quantization.ZeroPointLength() else np.zeros(1)
-    )
+    points = quantization.ZeroPointAsNumpy() if quantization and quantization.ZeroPointLength() else np.zeros(1)
     return TensorSpec(name, shape[1:], _DTYPES[tensor.Type()], float(scales[0]), int(points[0]))
 
 

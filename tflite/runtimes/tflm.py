@@ -42,9 +42,7 @@ class TflmRuntime:
         self._interpreter.reset()
         self._states = {spec.name: spec.reset_value() for spec in self.state_specs}
 
-    def step(
-        self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Runs one time step; see `StepRuntime.step`."""
         readings = checked_readings(x, self.inputs, raw)
         for port in self._signature.inputs:

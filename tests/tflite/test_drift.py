@@ -1,0 +1,42 @@
+"""Free running, against a loop by hand."""
+
+import numpy as np
+import pytest
+
+from tflite.drift import rmse, run_stream
+from tflite.runtimes import load_model
+
+
+def test_run_stream_steps_freely_from_a_reset(gru_model):
+    xs = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    runtime = load_model(gru_model, "tflm")
+    expected = np.stack([runtime.step(x) for x in xs])
+    outputs, _ = run_stream(runtime, xs)  # not reset by hand: run_stream does
+    np.testing.assert_array_equal(outputs, expected)
+
+
+def test_saturation_is_the_share_of_state_elements_at_a_limit(gru_model):
+    xs = 30 * np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    _, share = run_stream(load_model(gru_model, "tflm"), xs)
+    runtime, at_limit = load_model(gru_model, "tflm"), []
+    for x in xs:
+        runtime.step(x)
+        at_limit.append(np.mean(np.abs(runtime.states["h0"].astype(int) + 0.5) > 127))
+    assert 0 < np.mean(at_limit)
+    assert share == pytest.approx(np.mean(at_limit), abs=0.1)  # every 16th step is looked at
+
+
+def test_float_states_do_not_saturate(delay_model):
+    from recurrent_models import Form, recurrent_model
+
+    from tflite import convert
+
+    model = convert(recurrent_model(Form((3,))), activations="float32").tflite
+    assert run_stream(load_model(model), np.zeros((20, 3), np.float32))[1] == 0
+
+
+def test_rmse():
+    assert rmse(np.array([1.0, 2.0]), np.array([4.0, 6.0])) == pytest.approx(np.sqrt((9 + 16) / 2))
+    assert rmse(np.array([1.0, np.nan]), np.array([4.0, np.nan])) == 3
+    assert np.isnan(rmse(np.array([1.0, np.nan]), np.array([4.0, 5.0])))
+    assert np.isnan(rmse(np.array([1.0, 2.0]), np.array([4.0, np.nan])))

@@ -1,0 +1,111 @@
+"""Bytes: a graph written, read and written again; what every runtime, and TensorFlow's own interpreter, makes of it."""
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from recurrent_models import Form, recurrent_model, stream
+from step_models import StepModelWriter, delay_line_step
+
+from keras_models import quantize_aware
+from keras_models.qat_model import calibrate
+from tflite.conversion import step_graph
+from tflite.flatbuffer import operator_names, read_flatbuffer, write_flatbuffer
+from tflite.runtimes import load_model
+
+FORM = Form((7, 3))
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def graph(request):
+    model = recurrent_model(FORM)
+    if request.param == "int8":
+        model = quantize_aware(model)
+        calibrate(model, [stream(100, 3)[None]])
+    return step_graph(model)
+
+
+def test_write_read_write(graph):
+    content = write_flatbuffer(graph)
+    assert write_flatbuffer(read_flatbuffer(content)) == content == write_flatbuffer(graph)
+
+
+def test_read_gives_the_graph_back(graph):
+    """All but the names, which are not in the file."""
+    again = read_flatbuffer(write_flatbuffer(graph))
+    names = dict(zip([t.name for t in again.tensors], [t.name for t in graph.tensors], strict=True))
+    for ours, theirs in zip(graph.tensors, again.tensors, strict=True):
+        assert (ours.shape, ours.dtype, ours.affine) == (theirs.shape, theirs.dtype, theirs.affine)
+        assert (ours.data is None) == (theirs.data is None)
+        if ours.data is not None:
+            np.testing.assert_array_equal(ours.data, theirs.data)
+    for ours, theirs in zip(graph.ops, again.ops, strict=True):
+        assert ours.kind == theirs.kind
+        assert (ours.inputs, ours.outputs) == tuple(tuple(names[n] for n in side) for side in (theirs.inputs, theirs.outputs))
+    assert again.inputs == (("x", again.inputs[0][1]),) and [name for name, *_ in again.states] == ["h0", "h1"]
+
+
+def test_identifier_and_alignment(graph):
+    """Every constant starts at a multiple of 16 bytes: the schema demands it, a Cortex-M faults without."""
+    content = write_flatbuffer(graph)
+    assert content[4:8] == b"TFL3"
+    model, starts = schema.Model.GetRootAs(content, 0), []
+    for i in range(model.BuffersLength()):
+        data = model.Buffers(i).DataAsNumpy()
+        if not isinstance(data, int):
+            raw = data.tobytes()
+            start = data.__array_interface__["data"][0] - np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+            assert content[start : start + len(raw)] == raw
+            starts.append(start)
+    assert len(starts) >= 5 and all(start % 16 == 0 for start in starts)
+
+
+def test_tensorflows_own_interpreter_takes_it(graph):
+    """The same state and reading give LiteRT's integers; its float sums may run in another order."""
+    import tensorflow as tf
+
+    content, xs = write_flatbuffer(graph), stream(20, 3)
+    theirs = tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=(
+        tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)).get_signature_runner("step")
+    ours = load_model(content, kernels="builtin")
+    for x in xs:
+        expected = theirs(x=x[None], **{name: values[None] for name, values in ours.states.items()})
+        np.testing.assert_allclose(ours.step(x), expected["y"][0], rtol=0, atol=1e-6)
+        for name, values in ours.states.items():
+            np.testing.assert_allclose(values, expected[name][0], rtol=0, atol=1e-6)
+
+
+def test_a_foreign_model_runs_as_before():
+    """A file we did not write, two inputs, two states: read, written again, the same answers by name."""
+    foreign = delay_line_step()
+    again = write_flatbuffer(read_flatbuffer(foreign))
+    one, other = load_model(foreign, "tflm"), load_model(again, "tflm")
+    for a, b in zip(stream(30, 2), stream(30, 2, seed=9), strict=True):
+        expected = one.step({"a": a, "b": b})
+        for name, values in other.step({"a": a, "b": b}).items():
+            np.testing.assert_array_equal(values, expected[name])
+
+
+def tiny(kind="TANH", scale=0.0, key="step"):
+    writer = StepModelWriter()
+    x, y = (writer.tensor(name, [1, 2], np.int8 if np.any(scale) else np.float32, scale, np.zeros_like(scale, int))
+            for name in "xy")
+    writer.op(kind, [x], [y])
+    content = writer.write({"x": x}, {"y": y})
+    return content if key == "step" else content.replace(b"step", key.encode())
+
+
+def test_an_unknown_operator():
+    content = tiny("FLOOR")
+    with pytest.raises(ValueError, match="operator FLOOR is not one the step graph holds"):
+        read_flatbuffer(content)
+    assert operator_names(content) == ["FLOOR"]
+
+
+def test_quantized_per_channel():
+    with pytest.raises(ValueError, match="'x' is quantized per channel"):
+        read_flatbuffer(tiny(scale=[0.5, 0.25]))
+
+
+def test_no_signature():
+    with pytest.raises(ValueError, match="no signature 'step'"):
+        read_flatbuffer(tiny(key="stop"))

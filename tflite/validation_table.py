@@ -1,0 +1,32 @@
+"""One validation record as a table on stdout."""
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_record(record: dict) -> None:
+    """Prints the figures of a shipped model beside float, PTQ and the rivals."""
+    table = Table(title=f"{record['scenario']}: {record['cell']} {record['activations']}", show_header=False)
+    for name in ("metric", "far", "mar"):
+        figures = record.get(name)
+        if figures:
+            rivals = {f"rival, {rival}": value for rival, value in figures.get("rivals", {}).items()}
+            rows = {key: value for key, value in {**figures, **rivals}.items() if isinstance(value, float)}
+            table.add_row(figures.get("name", name), "\n".join(f"{value:.4f}  {key}" for key, value in rows.items()))
+    for pair in record["parity"]:
+        table.add_row(
+            f"{pair['runtime']} against {pair['reference']}",
+            f"{pair['max_lsb']:g} quanta at most, "
+            f"{pair['mismatched']:.3%} of elements differ, {pair['steps']:,} steps, state forced equal",
+        )
+    drift, memory, latency = record["drift"], record["memory"], record["latency_us"]
+    table.add_row(
+        "free-running",
+        f"{drift['steps']:,} steps, {drift['rmse']:.4g} RMSE from float, {drift['rmse_tflm']:.4g} "
+        f"LiteRT from TFLM, {drift['saturated']:.2%} of state elements saturated",
+    )
+    table.add_row(
+        "bytes", f"{record['bytes']:,} model, {memory['arena_bytes']:,} TFLM arena, {memory['state_bytes']:,} state"
+    )
+    table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
+    Console().print(table)
