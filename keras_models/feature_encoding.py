@@ -72,7 +72,7 @@ class FeatureEncoding:
 
     @property
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Matrix (calendar columns, 2 * cycles) and phase (2 * cycles,): sin(value @ matrix + phase) is sine, cosine."""
+        """Matrix (calendar columns, 2 * cycles) and phase (2 * cycles,): sin(value @ matrix + phase) is sin, cos."""
         weights = np.zeros((len(self.columns) - self.measured, 2 * len(self.cycles)), np.float32)
         for i, (column, period) in enumerate(self.cycles):
             weights[column, 2 * i : 2 * i + 2] = 2 * np.pi / period

@@ -1,8 +1,9 @@
 """The weights of a Keras GRU, arranged as the step graph multiplies them.
 
 Two changes of form, neither changes the function:
-* The update gate is negated: sigmoid(-a) = 1 - z, so that h' = h + (1 - z) * (n - h) needs no subtraction from one
-  and rounds once at the small update instead of at the large state (an int8 state then stalls half as far from its target).
+* The update gate is negated: sigmoid(-a) = 1 - z, so that h' = h + (1 - z) * (n - h) needs no subtraction from
+  one and rounds at the small update instead of at the large state (an int8 state then stalls half as far from its
+  target).
 * A bias is one more row of the matrix, multiplied by a constant input `one`: matrix products without bias
   (BATCH_MATMUL) give the same bits in LiteRT's built-in kernels and in TensorFlow Lite Micro, FULLY_CONNECTED
   does not (one rounds the rescaled sum once, the other twice).
