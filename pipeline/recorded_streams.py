@@ -26,6 +26,22 @@ class RecordedStream:
     x: np.ndarray
     labels: dict[str, np.ndarray]
 
+    @property
+    def tested(self) -> np.ndarray:
+        """(bins,) bool: the bin belongs to the test part."""
+        return self.part == "test"
+
+    def since(self, first: int) -> "RecordedStream":
+        """The stream from bin `first` on."""
+        return RecordedStream(
+            self.name,
+            self.time[first:],
+            self.part[first:],
+            self.observed[first:],
+            self.x[first:],
+            {name: values[first:] for name, values in self.labels.items()},
+        )
+
 
 def recorded_streams(scenario: Scenario, dataset_folder: Path) -> Iterator[RecordedStream]:
     """Every stream of the dataset, in the order of their names."""

@@ -1,11 +1,17 @@
 """Drift: how far a free-running model leaves a reference over a long stream, and whether its states saturate."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 from rich.progress import track
 
-from tflite.runtimes import StepRuntime
+from tflite.artifact import Artifact
+from tflite.runtimes import StepRuntime, load_model
+
+FORMS = ("float", "ptq", "quantized")
+# Every free run of a validation: the form of the model, and the runtime; `quantized` is what a scenario ships.
+RUNS = {**{form: (form, "litert") for form in FORMS}, "quantized_tflm": ("quantized", "tflm")}
 
 
 def run_stream(runtime: StepRuntime, xs: Sequence[np.ndarray], title: str = "") -> tuple[np.ndarray, float]:
@@ -14,8 +20,6 @@ def run_stream(runtime: StepRuntime, xs: Sequence[np.ndarray], title: str = "") 
     Returns:
         Outputs (timesteps, outputs), and the share of integer state elements at a limit of their type.
     """
-    import sys
-
     runtime.reset()
     limits = {s.name: np.iinfo(s.dtype) for s in runtime.state_specs if s.is_quantized}
     outputs = np.empty((len(xs), *runtime.outputs[0].shape), np.float32)
@@ -34,3 +38,27 @@ def rmse(values: np.ndarray, reference: np.ndarray) -> float:
     """Root mean squared difference of arrays of equal shape; NaN wherever one has it and the other has not."""
     both = ~(np.isnan(values) & np.isnan(reference))
     return float(np.sqrt(np.mean((values[both] - reference[both]) ** 2)))
+
+
+def run_forms(artifacts: dict[str, Artifact], xs: np.ndarray, title: str) -> tuple[dict[str, np.ndarray], float]:
+    """Outputs (timesteps, outputs) of every run over a stream, and the saturated share of the shipped model's states."""
+    outputs, saturated = {}, {}
+    for run, (form, runtime) in RUNS.items():
+        model = load_model(artifacts[form].tflite, runtime)
+        outputs[run], saturated[run] = run_stream(model, xs, f"{title} {run}")
+    return outputs, saturated["quantized"]
+
+
+def drift_figures(outputs: dict[str, np.ndarray], saturated: float) -> dict[str, float]:
+    """How far the shipped model, running free, leaves the float model, and LiteRT leaves TFLite Micro."""
+    return {
+        "steps": len(outputs["quantized"]),
+        "rmse": rmse(outputs["quantized"], outputs["float"]),
+        "rmse_tflm": rmse(outputs["quantized"], outputs["quantized_tflm"]),
+        "saturated": saturated,
+    }
+
+
+def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of several streams one after the other, by name."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,8 +1,8 @@
 """Task metrics: which direction is better, how much one loses against another, how people read them."""
 
 HIGHER_IS_BETTER = frozenset({"f1", "accuracy", "auc", "r2", "bleu"})
-LOWER_IS_BETTER = frozenset({"wape", "mae", "rmse", "mse", "mape", "smape", "altmape", "far", "mar"})
-SHARES = frozenset({"wape", "mape", "smape", "altmape", "far", "mar"})
+LOWER_IS_BETTER = frozenset({"wape", "mae", "rmse", "mse", "mape", "smape", "altmape", "far", "mar", "alarm_share"})
+SHARES = frozenset({"wape", "mape", "smape", "altmape", "far", "mar", "alarm_share"})
 
 
 def higher_is_better(name):
