@@ -41,7 +41,7 @@ def rmse(values: np.ndarray, reference: np.ndarray) -> float:
 
 
 def run_forms(artifacts: dict[str, Artifact], xs: np.ndarray, title: str) -> tuple[dict[str, np.ndarray], float]:
-    """Outputs (timesteps, outputs) of every run over a stream, and the saturated share of the shipped model's states."""
+    """Outputs (timesteps, outputs) of every run over a stream; saturated share of the shipped model's states."""
     outputs, saturated = {}, {}
     for run, (form, runtime) in RUNS.items():
         model = load_model(artifacts[form].tflite, runtime)
