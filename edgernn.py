@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
+from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
 from pipeline.stage_inputs import write_stage_inputs
-from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
@@ -141,15 +141,8 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
-    try:
-        arguments = parser().parse_args(argv)
-        return arguments.run(arguments) or 0
-    except UserError as error:
-        print(f"edgernn: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("edgernn: interrupted", file=sys.stderr)
-        return 130
+    arguments = parser().parse_args(argv)
+    return exit_status(lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pipeline.exit_status import exit_status
 from pipeline.scenario import load_scenario
-from pipeline.user_error import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the stage with parsed arguments; 0 when the dataset is whole."""
-    scenario = load_scenario(arguments.scenario)
-    from pipeline.preprocess import (
-        preprocess,
-    )  # Beam takes two seconds to import: first see whether the input is right
+    scenario = load_scenario(arguments.scenario)  # before Beam, whose import takes two seconds
+    from pipeline.preprocess import preprocess
 
     preprocess(scenario, arguments.build, arguments.data, arguments.runner, arguments.beam)
     return 0
@@ -32,14 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 wrong input (one line on stderr), 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except UserError as error:
-        print(f"edgernn: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("edgernn: interrupted", file=sys.stderr)
-        return 130
+    arguments = parser.parse_args(argv)
+    return exit_status(lambda: run(arguments))
 
 
 if __name__ == "__main__":

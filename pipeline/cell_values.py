@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 MISSING = pa.array(["", "na", "n/a", "nan", "null", "none"])
 ZONE = r"[Tt ]\d{2}:?\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 FINER_THAN_MS = r"(\.\d{3})\d+"
+SECONDS = r"^[+-]?\d+(\.\d*)?$"
+MOST_SECONDS = 1e11  # the year 5138; beyond are milliseconds or nonsense
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,16 @@ def read_numbers(cells: pa.Array) -> Cells:
 
 
 def read_times(cells: pa.Array) -> Cells:
-    """Epoch milliseconds (finer parts cut off) of ISO times; without an offset a time is read as UTC."""
+    """Epoch milliseconds (finer parts cut off) of ISO times, or of seconds since the epoch or since a start.
+
+    Without an offset an ISO time is read as UTC.
+    """
     if _is_text(cells.type):
         missing, times = _read_text(cells, pa.timestamp("ms"))
     elif pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
         missing, times = pc.is_null(cells), pc.cast(cells, pa.timestamp("ms"), safe=False)
+    elif _is_number(cells.type):
+        missing, times = pc.is_null(cells), _seconds_to_times(pc.cast(cells, pa.float64()))
     else:
         missing, times = pc.is_null(cells), pa.nulls(len(cells), pa.timestamp("ms"))
     return _cells(pc.cast(times, pa.int64()), missing, 0)
@@ -75,7 +82,20 @@ def _read_text(cells: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
     return missing, _cast_each(text, kind) if pa.types.is_floating(kind) else _cast_times(text)
 
 
+def _seconds_to_times(seconds: pa.Array) -> pa.Array:
+    """Timestamps in ms; null where a number cannot be a time."""
+    sane = pc.fill_null(pc.less(pc.abs(seconds), MOST_SECONDS), False)
+    milliseconds = pc.floor(pc.multiply(pc.if_else(sane, seconds, pa.scalar(None, pa.float64())), 1000.0))
+    return pc.cast(pc.cast(milliseconds, pa.int64()), pa.timestamp("ms"))
+
+
 def _cast_times(text: pa.Array) -> pa.Array:
+    counted = pc.fill_null(pc.match_substring_regex(text, SECONDS), False)
+    seconds = pc.cast(pc.if_else(counted, text, pa.scalar(None, pa.string())), pa.float64())
+    return pc.coalesce(_cast_iso(pc.if_else(counted, pa.scalar(None, pa.string()), text)), _seconds_to_times(seconds))
+
+
+def _cast_iso(text: pa.Array) -> pa.Array:
     text = pc.replace_substring_regex(text, FINER_THAN_MS, r"\1")
     zoned = pc.fill_null(pc.match_substring_regex(text, ZONE), False)
     nothing = pa.scalar(None, pa.string())

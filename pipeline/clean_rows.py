@@ -72,7 +72,7 @@ def clean_batch(raw: pa.RecordBatch, scenario: Scenario) -> tuple[pa.RecordBatch
     verdicts = Verdicts(raw)
     times = read_times(raw[scenario.data.time])
     verdicts.reject(times.missing, scenario.data.time, "time is missing")
-    verdicts.reject(times.unreadable, scenario.data.time, "not an ISO time such as 2020-03-09 10:14:33")
+    verdicts.reject(times.unreadable, scenario.data.time, "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds")
     streams = _streams(raw, scenario, verdicts)
     values = [_numbers(raw, column, verdicts) for column in read_columns(scenario)]
     columns = [raw[FILE], raw[ROW], streams, pa.array(times.values, pa.int64()), *map(pa.array, values)]

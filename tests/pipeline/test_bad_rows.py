@@ -74,8 +74,8 @@ BAD_CELLS = [
     (2, "1e39", "load", "too large for float32"),
     (1, "50.001", "speed", "above max = 50 m/s"),
     (1, "-51", "speed", "below min = -50 m/s"),
-    (0, "yesterday", "time", "not an ISO time such as 2020-03-09 10:14:33"),
-    (0, "2024-02-30 10:00:00", "time", "not an ISO time such as 2020-03-09 10:14:33"),
+    (0, "yesterday", "time", "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"),
+    (0, "2024-02-30 10:00:00", "time", "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"),
     (0, "", "time", "time is missing"),
     (0, "2024-05-01 10:00:00", "time", "the time is there already; its first row is kept"),
 ]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -28,7 +29,7 @@ def test_numbers_that_are_numbers(kind):
 
 def test_a_column_of_another_kind_is_unreadable():
     assert read_numbers(pa.array([[1.0], [2.0]])).unreadable.tolist() == [True, True]
-    assert read_times(pa.array([1, 2])).unreadable.tolist() == [True, True]
+    assert read_times(pa.array([[1.0], [2.0]])).unreadable.tolist() == [True, True]
 
 
 TEN = 1714557600000  # 2024-05-01 10:00:00 UTC
@@ -53,6 +54,24 @@ def test_times_in_text(cell, expected):
     cells = read_times(pa.array([cell, "never", "2024-05-01 10:00:00"]))
     assert cells.values[[0, 2]].tolist() == [expected, TEN]
     assert cells.unreadable.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "cells, expected",
+    [
+        (["1714557600", "1714557600.25", " -1.5 "], [TEN, TEN + 250, -1500]),
+        ([1714557600, 0, -2], [TEN, 0, -2000]),
+        ([0.0, 0.5, 1714557600.1239], [0, 500, TEN + 123]),
+    ],
+)
+def test_times_counted_in_seconds(cells, expected):
+    times = read_times(pa.array(cells))
+    assert times.values.tolist() == expected and not times.unreadable.any()
+
+
+def test_numbers_that_cannot_be_seconds_are_no_times():
+    assert read_times(pa.array(["1714557600000", "inf", "1e3"])).unreadable.all()
+    assert read_times(pa.array([1714557600000.0, np.inf, np.nan])).unreadable.all()
 
 
 def test_times_that_are_times():
