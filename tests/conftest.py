@@ -1,6 +1,26 @@
-"""TensorFlow as the command line sets it up: no start-up lines, no arithmetic that depends on the machine."""
+"""TensorFlow as the command line sets it up, and two tiny scenarios that went the whole road once."""
 
 import os
+import sys
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+sys.path.insert(0, str(Path(__file__).parent))
+
+@pytest.fixture(scope="session")
+def built_forecast(tmp_path_factory):
+    from tiny_scenarios import EVERY_STAGE, forecast_scenario, run_stages
+
+    folder = tmp_path_factory.mktemp("forecast")
+    return run_stages(forecast_scenario(folder), folder / "build", EVERY_STAGE)
+
+
+@pytest.fixture(scope="session")
+def built_anomaly(tmp_path_factory):
+    from tiny_scenarios import EVERY_STAGE, anomaly_scenario, run_stages
+
+    folder = tmp_path_factory.mktemp("anomaly")
+    return run_stages(anomaly_scenario(folder), folder / "build", EVERY_STAGE)

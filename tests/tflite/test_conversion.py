@@ -132,7 +132,7 @@ def sequence_states(form: Form, xs):
         model = quantize_aware(recurrent_model(dataclasses.replace(form, return_sequences=True)))
         model.set_weights(source.get_weights())
     taps = [model.get_layer(f"gru{i}").output for i in range(len(form.units))]
-    *states, outputs = keras.Model(model.inputs, [*taps, model.output]).predict(xs[None], verbose=0)
+    *states, outputs = keras.Model(model.inputs, [*taps, model.outputs[0]]).predict(xs[None], verbose=0)
     integers = [np.round(state[0] * 128) for state in states]
     for state, whole in zip(states, integers, strict=True):
         np.testing.assert_allclose(state[0] * 128, whole, atol=1e-3)
@@ -144,8 +144,8 @@ def test_quantization_aware_cells_are_the_integer_step(form):
     """State forced equal before each step, against TFLite Micro.
 
     A single operator differs by 1 quantum, and only next to a tie (the test above); such a flip in a tensor of coarse
-    scale is several quanta of the finer state after it. So: few elements may differ (2.5 %; one operator left out of the
-    twin makes it tens of percent), none by more than one flip in every tensor on the way, and most of the output not.
+    scale is several quanta of the finer state after it. So: few elements may differ (2.5 %; one operator left out of
+    the twin makes it tens of percent), none by more than one flip in every tensor on the way, most of the output not.
     """
     graph, xs = int8_graph(form), stream(STEPS, form.features)
     states, outputs = sequence_states(form, xs)

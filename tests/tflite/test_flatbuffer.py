@@ -40,7 +40,8 @@ def test_read_gives_the_graph_back(graph):
             np.testing.assert_array_equal(ours.data, theirs.data)
     for ours, theirs in zip(graph.ops, again.ops, strict=True):
         assert ours.kind == theirs.kind
-        assert (ours.inputs, ours.outputs) == tuple(tuple(names[n] for n in side) for side in (theirs.inputs, theirs.outputs))
+        assert ours.inputs == tuple(names[name] for name in theirs.inputs)
+        assert ours.outputs == tuple(names[name] for name in theirs.outputs)
     assert again.inputs == (("x", again.inputs[0][1]),) and [name for name, *_ in again.states] == ["h0", "h1"]
 
 
@@ -49,11 +50,12 @@ def test_identifier_and_alignment(graph):
     content = write_flatbuffer(graph)
     assert content[4:8] == b"TFL3"
     model, starts = schema.Model.GetRootAs(content, 0), []
+    base = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
     for i in range(model.BuffersLength()):
         data = model.Buffers(i).DataAsNumpy()
         if not isinstance(data, int):
             raw = data.tobytes()
-            start = data.__array_interface__["data"][0] - np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+            start = data.__array_interface__["data"][0] - base
             assert content[start : start + len(raw)] == raw
             starts.append(start)
     assert len(starts) >= 5 and all(start % 16 == 0 for start in starts)

@@ -80,7 +80,7 @@ def test_an_element_whose_quantum_is_zero_still_counts():
     assert figures["max_lsb"] == pytest.approx(1 / (1e-5 * 2), rel=1e-3)
 
 
-@pytest.mark.parametrize(("one", "other"), [(np.nan, 2.0), (2.0, np.nan), (np.inf, 2.0), (np.inf, -np.inf), (np.nan, np.inf)])
+@pytest.mark.parametrize(("one", "other"), [(np.nan, 2.0), (2.0, np.nan), (np.inf, 2.0), (np.inf, -np.inf)])
 def test_not_a_number_never_passes(one, other):
     figures = parity(Scripted([[1.0, one], OUT[1]], STATE), Scripted([[1.0, other], OUT[1]], STATE), XS)
     assert figures["max_lsb"] == np.inf and figures["mismatched"] == 1 / 8

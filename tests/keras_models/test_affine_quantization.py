@@ -1,0 +1,105 @@
+"""Affine quantization against TensorFlow's fake-quantization kernels and its QUANTIZE kernel."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_models.affine_quantization import Affine, affine_from_range, quantize_weights, symmetric_weight_scale
+
+RANGES = [(-1.0, 1.0), (0.0, 6.0), (-3.0, 0.0), (0.5, 6.0), (-6.0, -0.5), (-1e-6, 2e-6), (-1e6, 3.3), (-0.001, 500.0)]
+RANGES += [tuple(sorted(pair)) for pair in np.random.default_rng(0).normal(0, 5, (40, 2))]
+
+
+def twelve_bits(scale):
+    """The scale with a significand of 12 bits, by frexp: products of two such scales are exact in float32."""
+    significand, exponent = np.frexp(np.float64(np.float32(scale)))
+    return np.ldexp(np.floor(significand * 4096 + 0.5) / 4096, exponent)
+
+
+def values_around(low, high, count=2000, seed=1):
+    rng = np.random.default_rng(seed)
+    span = max(high, 0) - min(low, 0)
+    return rng.uniform(min(low, 0) - span / 4, max(high, 0) + span / 4, count).astype(np.float32)
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_equals_fake_quantization(low, high):
+    """A range is widened to hold zero, its scale shortened; over that range the kernel gives the same values."""
+    affine, values = affine_from_range(low, high), values_around(low, high)
+    scale = twelve_bits(np.float32(max(high, 0.0) - min(low, 0.0)) / np.float32(255))
+    assert affine.scale == scale
+    assert abs(scale * (-128 - affine.zero_point) - min(low, 0.0)) <= 0.6 * scale
+    lowest, highest = (np.float32(scale * (integer - affine.zero_point)) for integer in (-128, 127))
+    expected = tf.quantization.fake_quant_with_min_max_vars(values, lowest, highest).numpy()
+    ours = affine.dequantize(affine.quantize(values))
+    # A float32 quotient rounds: a value within 1e-4 of a quantum of a tie may go to the other side.
+    tie = np.abs(values / scale - np.floor(values / scale) - 0.5) < 1e-4
+    np.testing.assert_allclose(ours[~tie], expected[~tie], rtol=1e-6, atol=scale * 1e-3)
+    np.testing.assert_allclose(ours[tie], expected[tie], rtol=0, atol=scale * 1.001)
+    assert tie.mean() < 0.01
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_the_range_of_a_result_gives_the_same_result(low, high):
+    affine = affine_from_range(low, high)
+    assert affine_from_range(*affine.range) == affine
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_product_of_two_scales_is_exact_in_float32(seed):
+    one, other = (affine_from_range(*pair).scale for pair in np.sort(np.random.default_rng(seed).normal(0, 5, (2, 2))))
+    assert np.float64(np.float32(one) * np.float32(other)) == one * other
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_zero_is_an_integer_and_the_range_its_ends(low, high):
+    affine = affine_from_range(low, high)
+    assert -128 <= affine.zero_point <= 127
+    assert affine.dequantize(affine.quantize(0.0)) == 0
+    assert np.float32(affine.scale) == affine.scale
+    np.testing.assert_array_equal(affine.quantize(np.array([-1e30, 1e30])), [-128, 127])
+    np.testing.assert_allclose(affine.range, affine.dequantize(np.array([-128, 127])), rtol=1e-5, atol=1e-12)
+
+
+def test_every_integer_survives():
+    integers = np.arange(-128, 128)
+    for low, high in RANGES:
+        affine = affine_from_range(low, high)
+        np.testing.assert_array_equal(affine.quantize(affine.dequantize(integers)), integers)
+
+
+def test_ties_go_away_from_zero_as_in_the_kernel():
+    np.testing.assert_array_equal(Affine(1.0, 0).quantize(np.array([0.5, -0.5, 1.5, -1.5, 2.5])), [1, -1, 2, -2, 3])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (np.nan, 1.0), (-1.0, np.nan), (0.0, np.inf), (-np.inf, 0.0)])
+def test_a_range_that_is_none(low, high):
+    with pytest.raises(ValueError, match="finite range"):
+        affine_from_range(low, high)
+
+
+def test_not_a_number():
+    with pytest.raises(ValueError, match="NaN"):
+        Affine(0.1, 0).quantize(np.array([1.0, np.nan]))
+    with pytest.raises(ValueError, match="finite weights"):
+        symmetric_weight_scale(np.array([1.0, np.nan]))
+    with pytest.raises(ValueError, match="finite weights"):
+        symmetric_weight_scale(np.array([1.0, np.inf]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_are_symmetric(seed):
+    """[-127, 127], zero point 0, one short scale: what TensorFlow's narrow-range fake quantization does with it."""
+    weights = np.random.default_rng(seed).normal(0, seed + 0.1, (7, 5)).astype(np.float32)
+    integers, affine = quantize_weights(weights)
+    assert affine.scale == twelve_bits(np.abs(weights).max() / np.float32(127))
+    largest = np.float32(127 * affine.scale)
+    expected = tf.quantization.fake_quant_with_min_max_vars(weights, -largest, largest, narrow_range=True).numpy()
+    np.testing.assert_allclose(affine.dequantize(integers), expected, rtol=1e-5, atol=affine.scale * 1e-3)
+    assert affine.zero_point == 0 and np.abs(integers.astype(int)).max() == 127
+    np.testing.assert_array_equal(quantize_weights(-weights)[0], -integers)
+
+
+def test_weights_all_zero():
+    integers, affine = quantize_weights(np.zeros((2, 2)))
+    assert (integers == 0).all() and affine.scale > 0

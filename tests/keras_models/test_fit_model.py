@@ -1,0 +1,72 @@
+"""The loss by hand, and a training round that never leaves a worse model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_models.fit_model import fit_model, masked_mae, write_history
+
+NAN = np.nan
+
+
+def test_loss_by_hand():
+    """Warm-up steps and unknown targets do not count."""
+    truth = tf.constant([[[100.0], [1.0], [NAN], [3.0]]])
+    forecast = tf.constant([[[0.0], [2.0], [50.0], [1.0]]])
+    assert float(masked_mae(1)(truth, forecast)) == pytest.approx((1 + 2) / 2)
+
+
+def test_nothing_known_is_no_loss_and_no_gradient():
+    forecast = tf.Variable([[[1.0]]])
+    with tf.GradientTape() as tape:
+        loss = masked_mae(0)(tf.constant([[[NAN]]]), forecast)
+    assert float(loss) == 0
+    np.testing.assert_array_equal(tape.gradient(loss, forecast), [[[0.0]]])
+
+
+def two_headed():
+    keras.utils.set_random_seed(1)
+    x = keras.Input((None, 2))
+    state = keras.layers.GRU(3, return_sequences=True)(x)
+    return keras.Model(x, [keras.layers.Dense(1)(state), keras.layers.Dense(2)(state)], name="small")
+
+
+def windows(seed):
+    x = np.random.default_rng(seed).normal(size=(16, 10, 2)).astype(np.float32)
+    forecast = x[:, :, :1] * 0.5
+    forecast[0, 0] = NAN
+    return tf.data.Dataset.from_tensor_slices((x, (forecast, x))).batch(8)
+
+
+def fit(model, tmp_path, **changes):
+    options = dict(epochs=4, rate=0.01, patience=4, warmup=1, weight_decay=0.0, logs=tmp_path) | changes
+    return fit_model(model, windows(0), windows(1), **options)
+
+
+def validation_loss(model):
+    model.compile(loss=[masked_mae(1)] * 2, loss_weights=[1.0, 0.1])
+    return model.evaluate(windows(1), verbose=0, return_dict=True)["loss"]
+
+
+def test_it_learns_and_keeps_the_best_epoch(tmp_path):
+    model = two_headed()
+    before = validation_loss(model)
+    history = fit(model, tmp_path)
+    best = min(record["val_loss"] for record in history)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+    assert validation_loss(model) == pytest.approx(best, rel=1e-5) and best < before
+
+
+def test_a_rate_that_ruins_the_model_leaves_it_as_it_was(tmp_path):
+    model = two_headed()
+    before = model.get_weights()
+    history = fit(model, tmp_path, rate=50.0, patience=2)
+    assert len(history) == 2, "it stops when the loss stalls"
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_history_file(tmp_path):
+    write_history(tmp_path / "history.csv", {"float": [{"epoch": 1, "loss": 0.5, "val_loss": 1 / 3}], "qat": []})
+    assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss,val_loss,phase", "1,0.5,0.333333,float"]

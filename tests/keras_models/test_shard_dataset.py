@@ -1,0 +1,41 @@
+"""Windows to features and targets, by hand."""
+
+import numpy as np
+from plain_encoding import PLAIN
+
+from keras_models.shard_dataset import encode_window, fill_missing, stream_statistics
+
+NAN = np.nan
+
+
+def test_fill_missing_takes_the_last_value_or_the_mean():
+    filled = fill_missing(np.array([[NAN, 1.0], [2.0, NAN], [NAN, NAN], [3.0, 4.0]]))
+    np.testing.assert_array_equal(filled, [[0, 1], [2, 1], [2, 1], [3, 4]])
+
+
+def test_window_by_hand():
+    """Length 3, leads 2 and 3: the forecast made at step t speaks of t + 2 and t + 3; `following` of t + 1."""
+    speed = np.array([10.0, 12, 14, NAN, 18, 20])
+    x = np.stack([speed, -1 + np.arange(6) / 2, np.arange(6)], axis=1).astype(np.float32)
+    features, forecast, following = encode_window(x, 3, PLAIN)
+    np.testing.assert_allclose(features[:, 0], [0, 1, 2])
+    np.testing.assert_allclose(forecast, [[2, 2, 3, NAN], [3, NAN, 4, 4], [4, 4, 5, 5]])
+    np.testing.assert_allclose(following, [[1, 1], [2, 2], [NAN, 3]])
+
+
+def test_features_never_see_what_comes_later():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(9, 3)).astype(np.float32)
+    changed = x.copy()
+    changed[4:] = 99
+    np.testing.assert_array_equal(encode_window(x, 6, PLAIN)[0][:4], encode_window(changed, 6, PLAIN)[0][:4])
+
+
+def test_statistics_by_stream():
+    import dataclasses
+
+    assert stream_statistics({}, PLAIN)("any") == (None, None)
+    learned = dataclasses.replace(PLAIN, readings=5)
+    columns = {"load": {"mean": 1.0, "std": 2.0}, "speed": {"mean": 3.0, "std": 4.0}}
+    mean, std = stream_statistics({"stream_statistics": {"a": columns}}, learned)("a")
+    np.testing.assert_array_equal((mean, std), [[3, 1], [4, 2]])

@@ -1,0 +1,79 @@
+"""What a sensor graph must say, by hand: numpy, and Keras' own GRU cell one step at a time."""
+
+from collections import deque
+
+import keras
+import numpy as np
+
+CLIP = 5.0  # the documented limit of a standardized reading
+
+
+def forecaster(encoding, units: int = 6, seed: int = 0) -> keras.Model:
+    """An untrained network with the two heads a sensor graph expects; outputs of about one standard deviation."""
+    x = keras.Input((None, encoding.width), name="features")
+    state = keras.layers.GRU(units, return_sequences=True, name="gru")(x)
+    heads = [keras.layers.Dense(encoding.lead_count * len(encoding.targets), name="forecast")(state),
+             keras.layers.Dense(encoding.measured, name="following")(state)]
+    model, rng = keras.Model(x, heads, name="net"), np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(rng.normal(0, 0.3 if weight.name == "bias" else 1 / np.sqrt(weight.shape[0]), weight.shape))
+    return model
+
+
+class SensorOracle:
+    """One step at a time; `encoding` and `score` are read as plain records, none of their methods is called."""
+
+    def __init__(self, model, encoding, score=None):
+        self.model, self.encoding, self.score = model, encoding, score
+        self.measured = len(encoding.mean)
+        calendars = len(encoding.columns) - self.measured
+        self.state = np.zeros((1, model.get_layer("gru").units), np.float32)
+        self.previous = np.zeros(self.measured + calendars)
+        self.first = [[] for _ in range(self.measured)]
+        self.pending = deque([np.zeros(len(encoding.targets))] * encoding.leads[0])
+        self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
+
+    def statistics(self, x):
+        enc = self.encoding
+        if enc.readings is None:
+            return np.array(enc.mean), np.array(enc.std)
+        for seen, value in zip(self.first, x, strict=False):
+            if np.isfinite(value) and len(seen) < enc.readings:
+                seen.append(float(value))
+        mean = np.array([np.mean(seen) if seen else 0.0 for seen in self.first])
+        std = np.array([np.std(seen) if seen else 0.0 for seen in self.first])
+        return mean, np.maximum(std, enc.std)
+
+    def step(self, x):
+        enc, m = self.encoding, self.measured
+        mean, std = self.statistics(x)
+        known = np.isfinite(x)
+        values = self.previous.copy()
+        values[:m][known[:m]] = ((x[:m] - mean) / std)[known[:m]]
+        values[m:][known[m:]] = x[m:][known[m:]]
+        readings = np.clip(values[:m], -CLIP, CLIP)
+        angles = [2 * np.pi * values[m + column] / period for column, period in enc.cycles]
+        waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+        features = np.concatenate([readings, waves]).astype(np.float32)[None]
+        output, (state, *_) = self.model.get_layer("gru").cell(features, [self.state])
+        self.state = np.asarray(state)
+        forecast, following = (np.asarray(self.model.get_layer(name)(output))[0] for name in ("forecast", "following"))
+        self.previous = np.concatenate([following, values[m:] + np.array(enc.advance)])
+        return self.real(forecast) if self.score is None else self.alarm(readings[list(enc.targets)], forecast)
+
+    def real(self, forecast):
+        enc = self.encoding
+        lead_by_lead = forecast.reshape(-1, len(enc.targets))
+        real = lead_by_lead * np.array(enc.std)[list(enc.targets)] + np.array(enc.mean)[list(enc.targets)]
+        return (np.maximum(real, 0) if enc.non_negative else real).reshape(-1)
+
+    def alarm(self, readings, forecast):
+        residual = readings - self.pending.popleft()
+        self.pending.append(forecast)
+        self.age += 1
+        if self.age > self.encoding.leads[0] + (self.encoding.readings or 0):
+            self.smoothed = self.smoothed + self.score.ewma * (residual - self.smoothed)
+        return np.array([np.linalg.norm(self.smoothed @ np.array(self.score.whitening))])
+
+    def run(self, xs):
+        return np.stack([self.step(x.astype(np.float64)) for x in xs])
