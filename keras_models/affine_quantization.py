@@ -57,11 +57,15 @@ def short_scale(scale: float) -> float:
     return float(kept.view(np.float32))
 
 
-def affine_from_range(minimum: float, maximum: float) -> Affine:
+def affine_from_range(minimum: float, maximum: float, unit: float = 1.0) -> Affine:
     """The int8 quantization that fake quantization over [minimum, maximum] uses, its scale shortened.
 
     The range is widened to hold 0 and nudged so that 0 is exactly an integer, as the kernel of
     `fake_quant_with_min_max_vars` does. A range of the result gives the same result again.
+
+    Args:
+        unit: the scale becomes `unit` times a 12-bit number. For the factor of a MUL `unit` is the scale of the
+            product: LiteRT divides the two in float32, TensorFlow Lite Micro in float64, and so the quotient is exact.
 
     Raises:
         ValueError: the range is empty or not finite.
@@ -69,7 +73,7 @@ def affine_from_range(minimum: float, maximum: float) -> Affine:
     low, high = np.float32(min(minimum, 0.0)), np.float32(max(maximum, 0.0))
     if not (np.isfinite(low) and np.isfinite(high)) or low >= high:
         raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
-    scale = short_scale((high - low) / np.float32(255))
+    scale = unit * short_scale((high - low) / np.float32(255) / np.float32(unit))
     from_zero = np.clip(np.floor(-float(low) / scale + 0.5), 0, 255)
     return Affine(scale, int(from_zero) - 128)
 

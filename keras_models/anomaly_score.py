@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.atomic_write import write_json
+from pipeline.user_error import UserError
 
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
 
@@ -32,8 +33,16 @@ class AnomalyScore:
 
 
 def load_score(path: Path) -> AnomalyScore:
-    content = json.loads(Path(path).read_text())
-    return AnomalyScore(content["ewma"], tuple(tuple(row) for row in content["whitening"]))
+    """The score saved beside a trained model.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+        return AnomalyScore(content["ewma"], tuple(tuple(row) for row in content["whitening"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: missing or damaged ({error}); make it with `edgernn train`") from error
 
 
 def smooth(residuals: np.ndarray, weight: float) -> np.ndarray:

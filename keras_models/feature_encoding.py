@@ -89,12 +89,19 @@ class FeatureEncoding:
 
 
 def load_encoding(path: Path) -> FeatureEncoding:
-    """The encoding saved beside a trained model."""
+    """The encoding saved beside a trained model.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
 
     def frozen(value):
         return tuple(frozen(v) for v in value) if isinstance(value, list) else value
 
-    return FeatureEncoding(**{key: frozen(value) for key, value in json.loads(Path(path).read_text()).items()})
+    try:
+        return FeatureEncoding(**{key: frozen(value) for key, value in json.loads(Path(path).read_text()).items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: missing or damaged ({error}); make it with `edgernn train`") from error
 
 
 def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
-from keras_models.model_folder import load_model, read_dataset, save_model, seed_everything, start_clean
+from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.qat_model import calibrate, quantize_aware
 from keras_models.shard_dataset import window_batches
 from keras_models.stream_residuals import fit_stream_score
+from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 

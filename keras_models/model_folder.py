@@ -1,6 +1,5 @@
 """The folder build/<scenario>/model: what training leaves there, and what must be there before a stage starts."""
 
-import json
 import os
 import random
 import shutil
@@ -12,17 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.atomic_write import atomic_write
-from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
-
-
-def read_dataset(scenario: Scenario, build_dir: Path) -> tuple[Path, dict]:
-    """The dataset folder and its dataset.json; UserError where the preprocess stage has not finished."""
-    folder = Path(build_dir) / scenario.name / "dataset"
-    path = folder / "dataset.json"
-    if not path.is_file():
-        raise UserError(f"{path}: not found; make it with `edgernn preprocess {scenario.path}`")
-    return folder, json.loads(path.read_text())
 
 
 def start_clean(paths: list[Path]) -> None:

@@ -7,6 +7,7 @@ steps at once, outside the recurrence, and the weights are quantized once per ba
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT, Affine
@@ -55,9 +56,12 @@ class QuantLayer(keras.layers.Layer):
 
 
 def representable_one(wanted: float, affine: Affine) -> float:
-    """The value nearest to `wanted` that the quantization holds, at least one step above zero."""
-    integer = np.clip(round(wanted / affine.scale), 1, affine.maximum_integer - affine.zero_point)
-    return float(integer * np.float32(affine.scale))
+    """The value nearest to `wanted` that the quantization holds, at least one step from zero; negative if need be."""
+    largest = affine.maximum_integer - affine.zero_point
+    steps = round(wanted / affine.scale)
+    if largest < 1:  # the tensor is never positive
+        return -float(np.clip(steps, 1, affine.zero_point - affine.minimum_integer) * np.float32(affine.scale))
+    return float(np.clip(steps, 1, largest) * np.float32(affine.scale))
 
 
 @keras.saving.register_keras_serializable("edgernn")
@@ -152,6 +156,9 @@ class QuantGRU(QuantLayer):
         self.one_input, self.one_state = self.add_one("one_input"), self.add_one("one_state")
         # Without reset_after the candidate's product already is the reset one: r * h has the state's own scale.
         self.add_quantizers(*(n for n in self.tensors if self.reset_after or n != "reset_candidate"))
+        self.quantizers["difference"].product = self.quantizers["update"]
+        if self.reset_after:
+            self.quantizers["state_candidate"].product = self.quantizers["reset_candidate"]
         self.weight_quantizers = [WeightQuantizer(self, name) for name in GruKernels._fields]
 
     @property
@@ -172,13 +179,9 @@ class QuantGRU(QuantLayer):
         candidate = self.fake("input_candidate", self._product(sequence, kernels.input_candidate, self.one_input))
         state = ops.zeros((ops.shape(sequence)[0], self.units), sequence.dtype)
 
-        def step(state, inputs):
-            state = self._step(kernels, state, *inputs)
-            return state, state
-
         time_major = tuple(ops.transpose(part, (1, 0, 2)) for part in (gates, candidate))
-        last, states = ops.scan(step, state, time_major)
-        return ops.transpose(states, (1, 0, 2)) if self.return_sequences else last
+        states = tf.scan(lambda state, inputs: self._step(kernels, state, *inputs), time_major, state)
+        return ops.transpose(states, (1, 0, 2)) if self.return_sequences else states[-1]
 
     def _step(self, kernels: GruKernels, state, input_gates, input_candidate):
         """One step, (batch, units) -> (batch, units): line by line the operators of the step graph."""

@@ -7,11 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_models.qat_cells import QuantDense, QuantGRU, QuantInput, QuantLayer, representable_one
+from keras_models.supported_layers import UnsupportedLayer, check_model
 
-
-class UnsupportedLayer(ValueError):
-    """A layer, or an option of it, has no integer twin. The message names the layer, the reason and the way out."""
-
+__all__ = ["QuantizedModel", "UnsupportedLayer", "calibrate", "quantize_aware"]
 
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
 
@@ -48,12 +46,11 @@ def quantize_aware(model: keras.Model, activations: str = "int8") -> QuantizedMo
 
     Raises:
         UnsupportedLayer: a layer or an option has no integer twin.
-        ValueError: `activations` is not known, or the model is not built.
+        ValueError: `activations` is not known, the model is not built, or its weights hold NaN.
     """
     if activations != "int8":
         raise ValueError(f"activations={activations!r}: expected 'int8'")
-    if not model.built or not model.inputs:
-        raise ValueError(f"model {model.name!r} is not built: call it once or give it a keras.Input")
+    check_model(model)
     inputs = {}
 
     def quantized_inputs(layer, *args, **_):
@@ -69,7 +66,7 @@ def quantize_aware(model: keras.Model, activations: str = "int8") -> QuantizedMo
     if isinstance(model, keras.Sequential):
         functional = keras.Model(model.inputs, model.outputs, name=model.name)
     clone = keras.models.clone_model(functional, clone_function=quantized_layer, call_function=quantized_inputs)
-    twin = QuantizedModel(clone.inputs, clone.outputs, name=model.name)
+    twin = QuantizedModel(clone.input, clone.output, name=model.name)
     for layer in model.layers:
         for weight in layer.weights:
             _weight_named(twin.get_layer(layer.name), weight.name).assign(weight)
@@ -80,18 +77,10 @@ def quantized_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     """The quantization-aware twin of one layer, without its weights."""
     config = layer.get_config()
     if isinstance(layer, keras.layers.GRU):
-        _expect(layer, config, activation="tanh", recurrent_activation="sigmoid", go_backwards=False, stateful=False)
-        keys = ("name", "units", "reset_after", "use_bias", "return_sequences")
-        return QuantGRU(**{key: config[key] for key in keys})
+        return QuantGRU(**{k: config[k] for k in ("name", "units", "reset_after", "use_bias", "return_sequences")})
     if isinstance(layer, keras.layers.Dense):
-        _expect(layer, config, activation="linear")
-        return QuantDense(**{key: config[key] for key in ("name", "units", "use_bias")})
-    if isinstance(layer, keras.layers.InputLayer | keras.layers.Dropout):
-        return type(layer).from_config(config)
-    raise UnsupportedLayer(
-        f"layer {layer.name!r} ({type(layer).__name__}) has no integer form; "
-        "supported are Input, GRU, Dense and Dropout"
-    )
+        return QuantDense(**{k: config[k] for k in ("name", "units", "use_bias")})
+    return type(layer).from_config(config)
 
 
 def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
@@ -157,11 +146,3 @@ def producer(tensor) -> QuantLayer:
 
 def _weight_named(layer, name):
     return next(weight for weight in layer.weights if weight.name == name)
-
-
-def _expect(layer, config, **expected):
-    for option, value in expected.items():
-        if config[option] != value:
-            raise UnsupportedLayer(
-                f"layer {layer.name!r}: {option}={config[option]!r} has no integer form; expected {value!r}"
-            )

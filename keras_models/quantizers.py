@@ -34,7 +34,8 @@ class TensorQuantizer:
     """
 
     def __init__(self, layer: keras.layers.Layer, name: str):
-        self.name = name
+        self.label = f"layer {layer.name!r}, tensor {name!r}"
+        self.product = None  # the quantizer of the product, where this tensor is a factor of a MUL
         self._quantizer = tfmot.AllValuesQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
         self._range = self._quantizer.build(None, name, _RangeHost(layer))
 
@@ -70,10 +71,11 @@ class TensorQuantizer:
             ValueError: no value was observed, or none but zeros.
         """
         low, high = float(self._range["min_var"].value), float(self._range["max_var"].value)
+        unit = 1.0 if self.product is None else self.product.affine.scale
         try:
-            return affine_from_range(low, high)
+            return affine_from_range(low, high, unit)
         except ValueError as error:
-            raise ValueError(f"tensor {self.name}: {error}; calibrate on streams that move it") from None
+            raise ValueError(f"{self.label}: {error}; calibrate on streams that move it") from None
 
 
 class WeightQuantizer:

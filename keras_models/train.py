@@ -5,9 +5,10 @@ from pathlib import Path
 from keras_models.feature_encoding import fit_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.forecaster import build_forecaster
-from keras_models.model_folder import read_dataset, save_model, seed_everything, start_clean
+from keras_models.model_folder import save_model, seed_everything, start_clean
 from keras_models.shard_dataset import window_batches
 from keras_models.stream_residuals import fit_stream_score
+from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 

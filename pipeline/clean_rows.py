@@ -9,6 +9,7 @@ from pipeline.row_schema import FILE, REJECTED, ROW, clean_schema, read_columns,
 from pipeline.scenario import Column, Scenario
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+NOT_A_TIME = "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"
 
 
 class CleanRows(beam.PTransform):
@@ -72,7 +73,9 @@ def clean_batch(raw: pa.RecordBatch, scenario: Scenario) -> tuple[pa.RecordBatch
     verdicts = Verdicts(raw)
     times = read_times(raw[scenario.data.time])
     verdicts.reject(times.missing, scenario.data.time, "time is missing")
-    verdicts.reject(times.unreadable, scenario.data.time, "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds")
+    verdicts.reject(
+        times.unreadable, scenario.data.time, "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"
+    )
     streams = _streams(raw, scenario, verdicts)
     values = [_numbers(raw, column, verdicts) for column in read_columns(scenario)]
     columns = [raw[FILE], raw[ROW], streams, pa.array(times.values, pa.int64()), *map(pa.array, values)]

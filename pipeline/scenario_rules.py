@@ -84,6 +84,12 @@ def _normalize(scenario: Scenario, place: Place) -> None:
             f"expected at most split.train = {scenario.split.train}, got {normalize.rows};"
             " normalizing by test rows would leak them"
         )
+    calendars = [column.name for column in scenario.columns if column.calendar is not None]
+    if normalize.by == "stream" and (scenario.task != "anomaly" or calendars):
+        raise place.at("by").error(
+            'by = "stream" (mean and spread learned on the device) goes with task = "anomaly" and without calendar'
+            ' columns; expected "dataset"'
+        )
 
 
 def _forecast(scenario: Scenario, place: Place) -> None:
@@ -91,6 +97,10 @@ def _forecast(scenario: Scenario, place: Place) -> None:
     if forecast.first_lead > forecast.last_lead:
         raise place.at("leads").error(
             f"expected [first, last] with first <= last, got [{forecast.first_lead}, {forecast.last_lead}]"
+        )
+    if scenario.task == "anomaly" and forecast.first_lead != forecast.last_lead:
+        raise place.at("leads").error(
+            f"an anomaly is scored by one lead: expected [{forecast.last_lead}, {forecast.last_lead}]"
         )
     possible = [column.name for column in scenario.columns if column.role == "input"]
     if not forecast.targets:

@@ -1,8 +1,5 @@
 """The verdict on an anomaly detector: its alarms over recorded streams, in every form, beside the simplest rivals."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 
 from keras_models.anomaly_score import fit_score
@@ -21,7 +18,7 @@ def judge_alarms(
     encoding: FeatureEncoding,
     artifacts: dict[str, Artifact],
     streams: list[RecordedStream],
-    dataset_folder: Path,
+    dataset: dict,
 ) -> tuple[dict, dict]:
     """F1, false-alarm and missed-alarm rate pooled over the observed test rows of all streams, for each form and rival.
 
@@ -42,7 +39,7 @@ def judge_alarms(
         saturated = max(saturated, share)
     scores, truth = joined(scores), np.concatenate(truths)
     alarms = {run: values >= ALARM for run, values in scores.items()}
-    rivals = _rivals(scenario, encoding, streams, dataset_folder)
+    rivals = _rivals(scenario, encoding, streams, dataset)
     return {**_figures(truth, alarms, rivals), "drift": drift_figures(scores, saturated)}, joined(traces)
 
 
@@ -63,9 +60,8 @@ def _figures(truth: np.ndarray, alarms: dict, rivals: dict) -> dict[str, dict]:
     return {"metric": {"name": "f1", **figures.pop("f1")}, **figures}
 
 
-def _rivals(scenario, encoding, streams, dataset_folder) -> dict[str, np.ndarray]:
+def _rivals(scenario, encoding, streams, dataset) -> dict[str, np.ndarray]:
     """Alarms at every row, and those of the same score over the readings themselves, without any network."""
-    dataset = json.loads((dataset_folder / "dataset.json").read_text())
     statistics = stream_statistics(dataset, encoding)
     readings = [
         fill_missing(encoding.encode(stream.x, *statistics(stream.name)))[:, list(encoding.targets)]

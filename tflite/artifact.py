@@ -39,7 +39,7 @@ def read_artifact(folder: str | Path) -> Artifact:
     manifest_path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(manifest_path.read_text())
-        path = manifest_path.with_name(manifest["tflite"])
+        path, expected = manifest_path.with_name(manifest["tflite"]), manifest["sha256"]
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: not found; make it with `edgernn convert`") from error
@@ -50,10 +50,8 @@ def read_artifact(folder: str | Path) -> Artifact:
             f"{manifest_path}: format {manifest.get('format')!r}, expected {FORMAT}; convert the model again"
         )
     actual = hashlib.sha256(content).hexdigest()
-    if actual != manifest["sha256"]:
-        raise UserError(
-            f"{path}: sha256 {actual[:12]}..., {MANIFEST} expects {manifest['sha256'][:12]}...; convert again"
-        )
+    if actual != expected:
+        raise UserError(f"{path}: sha256 {actual[:12]}..., {MANIFEST} expects {expected[:12]}...; convert again")
     return Artifact(content, manifest)
 
 

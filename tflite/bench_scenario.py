@@ -8,6 +8,7 @@ import numpy as np
 from keras_models.feature_encoding import fill_missing, load_encoding, stream_statistics
 from keras_models.model_folder import load_model
 from pipeline.atomic_write import write_json
+from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 from tflite.artifact import load
@@ -27,8 +28,8 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     ours = load(folder / "tflite")
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
-    stream = next(recorded_streams(scenario, folder / "dataset"))
-    dataset = json.loads((folder / "dataset" / "dataset.json").read_text())
+    dataset_folder, dataset = read_dataset(scenario, build_dir)
+    stream = next(recorded_streams(scenario, dataset_folder))
     readings = np.resize(stream.x, (STEPS, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
     entries = bench_step(

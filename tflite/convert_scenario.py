@@ -5,9 +5,10 @@ from pathlib import Path
 
 from keras_models.anomaly_score import load_score
 from keras_models.feature_encoding import load_encoding
-from keras_models.model_folder import load_model, read_dataset, start_clean
+from keras_models.model_folder import load_model, start_clean
 from keras_models.shard_dataset import window_batches
 from pipeline.atomic_write import write_json
+from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
 from tflite.conversion import convert
 

@@ -24,16 +24,20 @@ def wape(truth: np.ndarray, forecast: np.ndarray) -> float:
 def seasonal_rivals(series: np.ndarray, leads: tuple[int, int], step_seconds: float) -> dict[str, np.ndarray]:
     """Forecasts (timesteps, leads) that repeat the value of the same time a day, and a week, before.
 
-    A period shorter than the lead is repeated as often as needed: no rival sees a value after its own time.
+    A period shorter than the lead is repeated as often as needed: no rival sees a value after its own time. Where that
+    reading is missing, the one a period earlier is taken.
     """
     rivals = {}
     for name, seconds in (("same time yesterday", DAY_SECONDS), ("same time last week", WEEK_SECONDS)):
         period = round(seconds / step_seconds)
         if period < 1 or period >= len(series):
             continue
-        columns = []
+        columns, filled = [], series.copy()
+        for t in range(period, len(filled)):
+            if np.isnan(filled[t]):
+                filled[t] = filled[t - period]
         for lead in range(leads[0], leads[1] + 1):
             back = period * -(-lead // period) - lead
-            columns.append(np.concatenate([np.full(back, np.nan), series[: len(series) - back]]))
+            columns.append(np.concatenate([np.full(back, np.nan), filled[: len(series) - back]]))
         rivals[name] = np.stack(columns, axis=1)
     return rivals

@@ -36,7 +36,8 @@ def judge_forecasts(
         saturated = max(saturated, share)
     truth, forecasts = np.concatenate(truths), joined(forecasts)
     metric = {"name": "wape", **{run: wape(truth, values) for run, values in forecasts.items()}}
-    metric["rivals"] = {name: wape(truth, values) for name, values in joined(rivals).items()}
+    simple = {name: wape(truth, values) for name, values in joined(rivals).items()}
+    metric["rivals"] = {name: value for name, value in simple.items() if np.isfinite(value)}  # else too short a past
     return {"metric": metric, "drift": drift_figures(forecasts, saturated)}, joined(traces)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT, Affine, quantize_weights
 from keras_models.gru_kernels import GruKernels, gru_kernels, with_bias_row
-from keras_models.qat_cells import STATE, QuantDense, QuantGRU, QuantInput
-from keras_models.qat_model import UnsupportedLayer
+from keras_models.qat_cells import STATE, QuantDense, QuantGRU, QuantInput, QuantLayer
+from keras_models.supported_layers import check_layer
 from tflite.step_graph import StepGraphBuilder
 
 
@@ -48,10 +48,9 @@ def lower_model(builder: StepGraphBuilder, model: keras.Model, sources: Mapping[
 
 
 def _lowering(layer) -> Callable[[StepGraphBuilder, keras.layers.Layer, str], str]:
-    for kind, lowering in LOWERINGS.items():
-        if isinstance(layer, kind):
-            return lowering
-    raise UnsupportedLayer(f"layer {layer.name!r} ({type(layer).__name__}) cannot be lowered to a time step")
+    if not isinstance(layer, QuantLayer):
+        check_layer(layer)
+    return next(lowering for kind, lowering in LOWERINGS.items() if isinstance(layer, kind))
 
 
 def _pass_on(builder: StepGraphBuilder, layer, source: str) -> str:

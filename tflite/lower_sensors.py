@@ -20,6 +20,8 @@ class SensorGraph:
     """Builds the step graph of one network inside its sensor shell."""
 
     def __init__(self, model: keras.Model, encoding: FeatureEncoding, score: AnomalyScore | None = None):
+        if encoding.readings is not None and (score is None or encoding.cycles):
+            raise ValueError("mean and spread learned on the device go with a score and without calendar columns")
         self.model, self.encoding, self.score = model, encoding, score
         self.builder = StepGraphBuilder()
         self.output_form = {}
@@ -35,7 +37,9 @@ class SensorGraph:
         self.builder.inputs.append(("x", x))
         readings, calendar = self._fill_missing(x)
         features = self._features(readings, calendar)
-        forecast, following = lower_model(self.builder, self.model, {self.model.inputs[0].name: features})
+        forecast, following = lower_model(
+            self.builder, self.model, {self.model.inputs[0]._keras_history.operation.name: features}
+        )
         self._state("last_forecast", self.previous, self._following(following, calendar))
         output = self._forecast(forecast) if self.score is None else self._score(readings, forecast)
         self.builder.outputs.append(output)

@@ -67,6 +67,7 @@ def _in_quanta(ours: np.ndarray, theirs: np.ndarray, spec, quantum) -> np.ndarra
     else:
         rounding = FLOAT_QUANTUM * max(1.0, float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs))))
         quantum = rounding if quantum is None else np.maximum(np.reshape(quantum, theirs.shape), rounding)
-    difference = np.abs(ours - theirs) / quantum
+    with np.errstate(invalid="ignore"):  # infinity against infinity: equal, see below
+        difference = np.abs(ours - theirs) / quantum
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     return np.where(same, 0.0, np.where(np.isnan(difference), np.inf, difference))

@@ -77,6 +77,9 @@ class StepGraph:
             form_in, form_out = ((t.shape, t.dtype, t.affine) for t in (by_name[read], by_name[written]))
             if form_in != form_out or written not in ready:
                 raise ValueError(f"state {name!r} changes its form over the step: {form_in} -> {form_out}")
+        for name, tensor in self.outputs:
+            if tensor not in ready:
+                raise ValueError(f"output {name!r} reads {tensor!r}, which no operator writes")
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pyarrow.parquet
 
 from keras_models.feature_encoding import load_encoding
 from pipeline.atomic_write import atomic_write, write_json
+from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import RecordedStream, recorded_streams
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
@@ -37,15 +38,18 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
         UserError: a model or the dataset of the stages before is missing or damaged.
     """
     folder = Path(build_dir) / scenario.name
+    dataset_folder, dataset = read_dataset(scenario, build_dir)
+    for stale in ("validation.json", "trace.parquet"):  # an interrupted run must not leave the last one's proof
+        (folder / stale).unlink(missing_ok=True)
     artifacts = dict(
         zip(FORMS, (read_artifact(folder / "tflite" / place) for place in ("float32", "ptq", "")), strict=True)
     )
     encoding = load_encoding(folder / "model" / "encoding.json")
-    streams = _tested_streams(scenario, folder / "dataset")
+    streams = _tested_streams(scenario, dataset_folder)
     if scenario.task == "forecast":
         figures, trace = judge_forecasts(scenario, encoding, artifacts, streams)
     else:
-        figures, trace = judge_alarms(scenario, encoding, artifacts, streams, folder / "dataset")
+        figures, trace = judge_alarms(scenario, encoding, artifacts, streams, dataset)
     xs = np.concatenate([stream.x[stream.tested] for stream in streams])
     seconds = require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}")
     figures["ptq_bytes"] = len(artifacts["ptq"].tflite)
