@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import keras
+import tensorflow as tf
+
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
@@ -12,6 +15,15 @@ from keras_models.stream_residuals import fit_stream_score
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
+
+
+def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same features with the outputs of `teacher` as targets (distillation, Hinton et al. 2015).
+
+    Fine-tuning then takes away what quantization added, and nothing else: trained on the truth again, the weights also
+    wander by more than the loss of int8, and the validation loss cannot tell one from the other.
+    """
+    return batches.map(lambda features, _: (features, tuple(teacher(features, training=False))))
 
 
 def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
@@ -37,8 +49,8 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     if settings.epochs:
         history = fit_model(
             qat,
-            train,
-            validation,
+            taught_by(float_model, train),
+            taught_by(float_model, validation),
             epochs=settings.epochs,
             rate=settings.learning_rate,
             patience=settings.epochs,

@@ -40,13 +40,14 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 def load_model(path: Path, made_by: str) -> keras.Model:
     """A saved model; UserError naming the command that makes it where it is missing or damaged."""
-    from keras_models import qat_cells  # noqa: F401  registers the quantization-aware layers with Keras
+    from keras_models import qat_model  # noqa: F401  registers the quantization-aware layers with Keras
 
     if not Path(path).is_file():
         raise UserError(f"{path}: not found; make it with `{made_by}`")
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds, down to those of zip and h5py
+        reason = str(error).split(". ")[0][:200]
         raise UserError(
-            f"{path}: not a Keras model that can be loaded ({error}); make it again with `{made_by}`"
+            f"{path}: not a Keras model that can be loaded ({reason}); make it again with `{made_by}`"
         ) from error

@@ -25,9 +25,11 @@ class QuantLayer(keras.layers.Layer):
 
     `observe` (bool) is set by calibration only: ranges grow instead of saturating.
     `flat_beyond`: tensors, by name, whose range need not be wider, for the kernel that reads them is flat beyond.
+    `kept_range`: share of the observed ranges that is kept.
     """
 
     flat_beyond: dict[str, float] = {}
+    kept_range = 1.0
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -46,8 +48,7 @@ class QuantLayer(keras.layers.Layer):
     def settle(self) -> None:
         """Fixes the observed ranges, and what calibration could not observe."""
         for name, quantizer in self.quantizers.items():
-            limit = self.flat_beyond.get(name, np.inf)
-            quantizer.settle(-limit, limit)
+            quantizer.settle(self.kept_range, self.flat_beyond.get(name, np.inf))
 
     @property
     def wanted_one(self) -> float:
@@ -125,6 +126,9 @@ class QuantGRU(QuantLayer):
     """
 
     output_affine = STATE
+    # The ends of a range seen over years of streams are a few outliers: inside a recurrence a finer step is worth more
+    # (on bike rides each tensor's own error falls by 5 to 10 %, and rises below 0.8). Inputs and outputs keep peaks.
+    kept_range = 0.9
     flat_beyond = {"gates": SIGMOID_INPUT_LIMIT, "candidate": TANH_INPUT_LIMIT}
     tensors = (
         "input_gates",

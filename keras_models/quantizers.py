@@ -5,7 +5,6 @@ answers in Keras 3's, and the quantizers are given the TensorFlow variables behi
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
@@ -48,17 +47,18 @@ class TensorQuantizer:
         """Whether values other than zero were observed."""
         return float(self._range["min_var"].value) < float(self._range["max_var"].value)
 
-    def settle(self, minimum: float = -np.inf, maximum: float = np.inf) -> None:
+    def settle(self, kept: float, limit: float) -> None:
         """Fixes the range to the one the converted tensor will have.
 
         Args:
-            minimum, maximum: narrow the observed range: beyond them the next kernel is flat anyway.
+            kept: share of the observed range, on either side of zero, that is kept.
+            limit: beyond -limit and limit nothing is kept.
 
         Raises:
             ValueError: no value was observed, or none but zeros.
         """
-        self._range["min_var"].assign(max(float(self._range["min_var"].value), minimum))
-        self._range["max_var"].assign(min(float(self._range["max_var"].value), maximum))
+        self._range["min_var"].assign(max(kept * float(self._range["min_var"].value), -limit))
+        self._range["max_var"].assign(min(kept * float(self._range["max_var"].value), limit))
         low, high = self.affine.range
         self._range["min_var"].assign(low)
         self._range["max_var"].assign(high)

@@ -15,7 +15,7 @@ RESERVED = ("stream", "time", "part", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _split, _windows, _normalize, _forecast, _anomaly):
+    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast):
         rule(scenario, place)
 
 

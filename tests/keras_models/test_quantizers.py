@@ -54,20 +54,27 @@ def test_settled_the_range_is_that_of_the_converted_tensor():
     """Fake quantization then gives the very reals the integers stand for."""
     quantizer = TensorQuantizer(layer(), "tensor")
     quantizer(VALUES, observe=True)
-    quantizer.settle()
+    quantizer.settle(1.0, np.inf)
     affine = quantizer.affine
     integers = affine.quantize(VALUES)
     ours = quantizer(VALUES, observe=False).numpy()
     assert np.mean(np.abs(ours - affine.dequantize(integers)) > affine.scale * 1e-3) < 0.01  # ties
-    quantizer.settle()
+    quantizer.settle(1.0, np.inf)
     assert quantizer.affine == affine, "settled twice is settled once"
 
 
 def test_settling_narrows_only():
     quantizer = TensorQuantizer(layer(), "tensor")
     quantizer(np.array([-1.0, 9.0], np.float32), observe=True)
-    quantizer.settle(-3.0, 3.0)
+    quantizer.settle(1.0, 3.0)
     assert quantizer.affine.range == pytest.approx((-1, 3), abs=4 / 255)
+
+
+def test_settling_keeps_the_share_asked_for():
+    quantizer = TensorQuantizer(layer(), "tensor")
+    quantizer(np.array([-1.0, 9.0], np.float32), observe=True)
+    quantizer.settle(0.5, np.inf)
+    assert quantizer.affine.range == pytest.approx((-0.5, 4.5), abs=5 / 255)
 
 
 def test_weights_follow_their_values_also_in_evaluation():

@@ -88,6 +88,12 @@ def csv_text(rows: list[list[str]], header: str = HEADER, delimiter: str = ",") 
 class Job:
     """A scenario, its files and its build folder below one temporary folder."""
 
+    # Changes that make it an anomaly scenario.
+    anomaly = (
+        ('task = "forecast"', 'task = "anomaly"'),
+        ("leads = [1, 2]", "leads = [2, 2]\n\n[anomaly]\newma = 0.1\nquantile = 0.9\nfactor = 1.0"),
+    )
+
     folder: Path
     capsys: pytest.CaptureFixture
 

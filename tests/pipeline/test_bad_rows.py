@@ -231,7 +231,7 @@ def test_column_constant_in_the_training_rows_only(job):
 
 
 def test_column_constant_in_one_stream_only(job):
-    job.scenario(("[forecast]", '[normalize]\nby = "stream"\nrows = 20\n\n[forecast]'))
+    job.scenario(*job.anomaly, ("[forecast]", '[normalize]\nby = "stream"\nrows = 20\n\n[forecast]'))
     rows = job.seconds(60)
     for row in rows:
         row[2] = "4.1"

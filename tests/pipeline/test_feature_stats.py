@@ -40,7 +40,7 @@ def test_nothing_is_not_zero():
 
 
 def test_stream_moments_are_those_of_its_first_rows(job):
-    scenario = job.scenario(("[forecast]", '[normalize]\nby = "stream"\nrows = 3\n\n[forecast]'))
+    scenario = job.scenario(*job.anomaly, ("[forecast]", '[normalize]\nby = "stream"\nrows = 3\n\n[forecast]'))
     columns = {
         "stream": ["s"] * 6,
         "time": range(0, 6000, 1000),

@@ -85,6 +85,12 @@ def test_calendar_columns_are_known_in_advance(job):
         ("[model]", "[budgets]\nbytes = -1\n[model]", "budgets.bytes: expected a number of at least 0"),
         ("[model]", '[normalize]\nby = "stream"\n[model]', "normalize.rows: is required with by"),
         ("[model]", '[normalize]\nby = "stream"\nrows = 46\n[model]', "normalize.rows: expected at most"),
+        ("[model]", '[normalize]\nby = "stream"\nrows = 20\n[model]', 'normalize.by: by = "stream"'),
+        (
+            'task = "forecast"',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, quantile = 0.9, factor = 1.0}',
+            "forecast.leads: an anomaly is scored by one lead",
+        ),
         ("[model]", "[model", "is not valid TOML"),
         ("[model]", "[[model]]", "model: expected a table of keys and values"),
     ],

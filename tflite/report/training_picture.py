@@ -59,4 +59,5 @@ def _best_text(validation, phases):
         losses = validation[phases == phase]
         if np.isfinite(losses).any():
             texts.append(f"{name} {np.nanmin(losses):.4g}")
-    return f" Lowest validation loss: {', '.join(texts)}." if texts else ""
+    taught = " The loss of int8 is its distance from the float model." if (phases == "qat").any() else ""
+    return f" Lowest validation loss: {', '.join(texts)}.{taught}" if texts else ""
