@@ -5,7 +5,24 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-FORECAST = """
+NETWORK = """[model]
+cell = "gru"
+units = 4
+epochs = 2
+batch = 16
+learning_rate = 0.01
+patience = 2
+
+[quantization]
+activations = "int8"
+state = "external"
+epochs = 1
+learning_rate = 0.001
+
+"""
+
+FORECAST = (
+    """
 task = "forecast"
 seed = 5
 
@@ -43,26 +60,16 @@ warmup = 4
 targets = ["count"]
 leads = [1, 3]
 
-[model]
-cell = "gru"
-units = 4
-epochs = 2
-batch = 16
-learning_rate = 0.01
-patience = 2
-
-[quantization]
-activations = "int8"
-state = "external"
-epochs = 1
-learning_rate = 0.001
-
-[budgets]
+"""
+    + NETWORK
+    + """[budgets]
 bytes = 16000
 parity_lsb = 30
 """
+)
 
-ANOMALY = """
+ANOMALY = (
+    """
 task = "anomaly"
 seed = 5
 
@@ -108,23 +115,12 @@ ewma = 0.1
 quantile = 0.99
 factor = 1.2
 
-[model]
-cell = "gru"
-units = 4
-epochs = 2
-batch = 16
-learning_rate = 0.01
-patience = 2
-
-[quantization]
-activations = "int8"
-state = "external"
-epochs = 1
-learning_rate = 0.001
-
-[budgets]
+"""
+    + NETWORK
+    + """[budgets]
 bytes = 16000
 """
+)
 
 
 def write_rows(path: Path, rows: int, hours: bool, seed: int, missing: str = "temperature") -> None:
