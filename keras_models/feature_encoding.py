@@ -105,15 +105,9 @@ def load_encoding(path: Path) -> FeatureEncoding:
 
 
 def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
-    """The encoding by the statistics of the training rows in dataset.json.
-
-    Raises:
-        UserError: a calendar column stands before a measured one, or a target is not measured.
-    """
+    """The encoding by the statistics of the training rows in dataset.json."""
     columns, measured = scenario.inputs, [c for c in scenario.inputs if c.calendar is None]
     calendars = columns[len(measured) :]
-    if any(column.calendar is None for column in calendars):
-        raise UserError(f"{scenario.path}: columns: expected calendar columns after all measured ones; move them last")
     names = [column.name for column in measured]
     by_name = {column.name: column for column in measured}
     mean, std = _location_and_scale(scenario, dataset, names)

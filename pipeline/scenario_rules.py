@@ -38,6 +38,9 @@ def _columns(scenario: Scenario, place: Place) -> None:
         _column(column, scenario, Place(place.file, f'{place.key}["{column.name}"]'))
     if not any(column.role == "input" for column in scenario.columns):
         raise place.error('expected at least one column with role = "input" that is read from the files')
+    kinds = [column.calendar is not None for column in scenario.inputs]
+    if kinds != sorted(kinds):
+        raise place.error("expected the calendar columns after all columns that are read; move them to the end")
 
 
 def _column(column: Column, scenario: Scenario, place: Place) -> None:
@@ -49,6 +52,8 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("min").error(f"expected less than max = {column.maximum:g}, got {column.minimum:g}")
     if column.cycles and column.calendar is None:
         raise place.at("cycles").error("belongs to calendar columns only; remove it or add the key calendar")
+    if column.calendar is not None and not column.cycles:
+        raise place.at("cycles").error("missing; a calendar column is fed as sine and cosine of the periods named here")
     if column.calendar is not None and column.role == "label":
         raise place.at("role").error("a calendar column is computed from the time and cannot be a label")
     if column.calendar is not None and (column.minimum, column.maximum) != (None, None):

@@ -88,7 +88,7 @@ class SensorGraph:
         self.builder.op("SPLIT_V", [values, sizes, axis], [readings, calendar], numSplits=2)
 
     def _clip(self, values: str) -> str:
-        """Readings within CLIP, for float networks and for the score; QUANTIZE clips by itself."""
+        """Readings within CLIP, as the network was trained on them."""
         below = self._op("MINIMUM", [values, self._constant("clip", [CLIP])], "not_above", self.encoding.measured)
         return self._op("MAXIMUM", [below, self._constant("-clip", [-CLIP])], "readings", self.encoding.measured)
 

@@ -68,6 +68,13 @@ def test_calendar_columns_are_known_in_advance(job):
         ('name = "load"', 'name = "speed"', 'columns: the column "speed" is there 2 times'),
         ('name = "load"', 'name = "part"', 'columns["part"].name: the names stream, time, part'),
         ('name = "load"', 'name = "load"\ncycles = [24]', 'columns["load"].cycles: belongs to calendar'),
+        ('name = "load"', 'name = "load"\ncalendar = "hour_of_day"', 'columns["load"].cycles: missing'),
+        (
+            '[[columns]]\nname = "speed"',
+            '[[columns]]\nname = "hour"\nunit = "h"\ncalendar = "hour_of_day"\ncycles = [24]\n'
+            '[[columns]]\nname = "speed"',
+            "columns: expected the calendar columns after",
+        ),
         ('role = "label"', 'role = "target"', 'columns["fault"].role: expected one of input'),
         ('by = "rows"', 'by = "row"', 'split.by: expected one of time, rows, got "row"; did'),
         ('by = "rows"', 'by = "time"', "split.train: unknown key; allowed: by, validation, test"),
