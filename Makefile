@@ -37,10 +37,12 @@ env: .venv/ready ## the environment in .venv, from requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Write-if-changed: `stages` touches a stage's file only when what that stage reads of the scenario changed.
+# Write-if-changed: `stages` touches a stage's file only when what that stage reads of the scenario changed. The note takes
+# the time before that, so that the files are newer than it.
 build/%/stages/noted: scenarios/%.toml .venv/ready
+	@mkdir -p $(@D) && touch $(@D)/.noting
 	@$(EDGERNN) stages $<
-	@touch $@
+	@mv $(@D)/.noting $@
 
 build/%/stages/preprocess.json build/%/stages/train.json build/%/stages/quantize.json build/%/stages/gates.json: build/%/stages/noted ;
 
