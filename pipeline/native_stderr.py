@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def withheld_stderr() -> Iterator[None]:
-    """Holds back everything written to file descriptor 2 inside; an exception lets it out first.
+    """Holds back everything written to file descriptor 2 inside; an exception, but not an interrupt, lets it out first.
 
     TensorFlow and LiteRT announce themselves there before any log level can be set. Process-wide: keep it short.
     """
@@ -19,7 +19,7 @@ def withheld_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             sys.stderr.flush()
             held.seek(0)
             os.write(saved, held.read())
