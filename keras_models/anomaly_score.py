@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.atomic_write import write_json
 from pipeline.user_error import UserError
 
+ALARM = 1.0  # the score from which on there is an alarm; thresholds are divided out of the whitening
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
 
 

@@ -15,9 +15,8 @@ from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
 CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
-STD_FLOOR = (
-    0.1  # share of the median standard deviation over streams: a channel that rested while learned may move later
-)
+# Share of the median standard deviation over streams: a channel that rested while it was learned may move later.
+STD_FLOOR = 0.1
 SECONDS_PER_UNIT = {"hour_of_day": 3600.0, "hour_of_week": 3600.0, "day_of_week": 86400.0, "day_of_year": 86400.0}
 
 

@@ -10,7 +10,7 @@ from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.qat_model import calibrate, quantize_aware
-from keras_models.shard_dataset import window_batches
+from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
@@ -27,7 +27,7 @@ def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset
 
 
 def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
-    """Writes build/<scenario>/model/<cell>_qat.keras, score_qat.json the QAT part of history.csv and, last, qat.json.
+    """Writes build/<scenario>/model/<cell>_qat.keras, score_qat.json, the QAT part of history.csv and, last, qat.json.
 
     Raises:
         UserError: the float model or the dataset is missing, or the folder cannot be written.
@@ -39,10 +39,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     float_model = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     encoding, settings = load_encoding(folder / "encoding.json"), scenario.quantization
-    train, validation = (
-        window_batches(dataset_folder, part, dataset, encoding, scenario.model.batch, seed)
-        for part, seed in (("train", scenario.seed), ("validation", None))
-    )
+    train, validation = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
     qat = quantize_aware(float_model, settings.activations)
     calibrate(qat, (features.numpy() for features, _ in train))
     history = []

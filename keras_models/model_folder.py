@@ -1,13 +1,11 @@
 """The folder build/<scenario>/model: what training leaves there, and what must be there before a stage starts."""
 
 import os
-import random
 import shutil
 import tempfile
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pipeline.atomic_write import atomic_write
@@ -25,8 +23,6 @@ def start_clean(paths: list[Path]) -> None:
 
 def seed_everything(seed: int) -> None:
     """Same seed, same weights: Python, numpy, TensorFlow, and TensorFlow's kernels."""
-    random.seed(seed)
-    np.random.seed(seed)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

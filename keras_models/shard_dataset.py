@@ -8,6 +8,16 @@ import tensorflow as tf
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 
 
+def training_batches(
+    folder: Path, dataset: dict, encoding: FeatureEncoding, batch: int, seed: int
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """The training batches, shuffled anew each epoch, and the validation batches."""
+    return (
+        window_batches(folder, "train", dataset, encoding, batch, seed),
+        window_batches(folder, "validation", dataset, encoding, batch),
+    )
+
+
 def window_batches(
     folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int, seed: int | None = None
 ) -> tf.data.Dataset:

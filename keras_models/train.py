@@ -6,7 +6,7 @@ from keras_models.feature_encoding import fit_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
 from keras_models.forecaster import build_forecaster
 from keras_models.model_folder import save_model, seed_everything, start_clean
-from keras_models.shard_dataset import window_batches
+from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
@@ -25,10 +25,7 @@ def train(scenario: Scenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     settings, encoding = scenario.model, fit_encoding(scenario, dataset)
     model = build_forecaster(settings, encoding)
-    batches = (
-        window_batches(dataset_folder, part, dataset, encoding, settings.batch, seed)
-        for part, seed in (("train", scenario.seed), ("validation", None))
-    )
+    batches = training_batches(dataset_folder, dataset, encoding, settings.batch, scenario.seed)
     history = fit_model(
         model,
         *batches,

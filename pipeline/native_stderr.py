@@ -5,6 +5,21 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
+
+
+@contextmanager
+def stderr_into(file: IO[bytes]) -> Iterator[int]:
+    """Sends everything written to file descriptor 2 inside to `file`; yields a descriptor of where it went before."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield saved
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextmanager
@@ -13,10 +28,7 @@ def withheld_stderr() -> Iterator[None]:
 
     TensorFlow and LiteRT announce themselves there before any log level can be set. Process-wide: keep it short.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as held, stderr_into(held) as saved:
         try:
             yield
         except Exception:
@@ -24,7 +36,3 @@ def withheld_stderr() -> Iterator[None]:
             held.seek(0)
             os.write(saved, held.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)

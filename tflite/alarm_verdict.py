@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from keras_models.anomaly_score import fit_score
+from keras_models.anomaly_score import ALARM, fit_score
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 from tflite.artifact import Artifact
 from tflite.detection_error import detection_error
 from tflite.drift import drift_figures, joined, run_forms
-
-ALARM = 1.0
 
 
 def judge_alarms(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_models.anomaly_score import AnomalyScore
+from keras_models.anomaly_score import ALARM, AnomalyScore
 from keras_models.feature_encoding import FeatureEncoding
 from keras_models.model_folder import load_model
 from keras_models.qat_cells import QuantLayer
@@ -71,7 +71,7 @@ def convert(
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
     }
     if score is not None:
-        manifest["threshold"] = 1.0
+        manifest["threshold"] = ALARM
     return Artifact(content, manifest)
 
 

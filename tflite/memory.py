@@ -1,10 +1,9 @@
 """Memory a step model needs on a microcontroller: TFLite Micro's arena."""
 
-import os
 import re
-import sys
 import tempfile
 
+from pipeline.native_stderr import stderr_into
 from tflite.child_process import run_in_child
 
 _LINE = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
@@ -56,14 +55,8 @@ def parse_allocations(report: str) -> dict[str, int]:
 
 def _stderr_of(function) -> str:
     """Text that `function` writes to file descriptor 2."""
-    sys.stderr.flush()
-    saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
+        with stderr_into(captured):
             function()
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
         captured.seek(0)
         return captured.read().decode(errors="replace")
