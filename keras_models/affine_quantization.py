@@ -11,13 +11,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Affine:
-    """The quantization of one tensor. `scale` holds a float32 value; the integer type is int8."""
+    """The quantization of one tensor of int8 or int16. `scale` holds a float32 value; int16 has zero_point 0."""
 
     scale: float
     zero_point: int
+    bits: int = 8
 
-    minimum_integer = -128
-    maximum_integer = 127
+    @property
+    def dtype(self) -> str:
+        return f"int{self.bits}"
+
+    @property
+    def minimum_integer(self) -> int:
+        return -(1 << self.bits - 1)
+
+    @property
+    def maximum_integer(self) -> int:
+        return (1 << self.bits - 1) - 1
 
     def quantize(self, real: np.ndarray) -> np.ndarray:
         """Nearest integers (ties away from zero, as the QUANTIZE kernel), saturated; NaN is refused."""
@@ -26,7 +36,7 @@ class Affine:
             raise ValueError("a NaN cannot be quantized")
         scaled = real / np.float64(np.float32(self.scale))
         rounded = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
-        return np.clip(rounded + self.zero_point, self.minimum_integer, self.maximum_integer).astype(np.int8)
+        return np.clip(rounded + self.zero_point, self.minimum_integer, self.maximum_integer).astype(self.dtype)
 
     def dequantize(self, integers: np.ndarray) -> np.ndarray:
         """float32 reals of the same shape."""
@@ -39,9 +49,9 @@ class Affine:
         return self.scale * low, self.scale * high
 
 
-# Fixed by the kernels: LOGISTIC and TANH accept no other output quantization.
-SIGMOID_OUTPUT = Affine(1 / 256, -128)
-TANH_OUTPUT = Affine(1 / 128, 0)
+# Fixed by the kernels, by width: LOGISTIC and TANH accept no other output quantization.
+SIGMOID_OUTPUT = {8: Affine(1 / 256, -128), 16: Affine(1 / 32768, 0, 16)}
+TANH_OUTPUT = {8: Affine(1 / 128, 0), 16: Affine(1 / 32768, 0, 16)}
 
 
 # Bits of a float32 scale that are dropped, leaving 12 of its 24: the product of two scales is then exact in float32.
@@ -57,11 +67,11 @@ def short_scale(scale: float) -> float:
     return float(kept.view(np.float32))
 
 
-def affine_from_range(minimum: float, maximum: float, unit: float = 1.0) -> Affine:
-    """The int8 quantization that fake quantization over [minimum, maximum] uses, its scale shortened.
+def affine_from_range(minimum: float, maximum: float, unit: float = 1.0, bits: int = 8) -> Affine:
+    """The quantization that fake quantization over [minimum, maximum] uses, its scale shortened.
 
-    The range is widened to hold 0 and nudged so that 0 is exactly an integer, as the kernel of
-    `fake_quant_with_min_max_vars` does. A range of the result gives the same result again.
+    The range is widened to hold 0. For int8 it is nudged so that 0 is exactly an integer, as the kernel of
+    `fake_quant_with_min_max_vars` does; for int16 it is made symmetric. A range of the result gives the same again.
 
     Args:
         unit: the scale becomes `unit` times a 12-bit number. For the factor of a MUL `unit` is the scale of the
@@ -73,9 +83,30 @@ def affine_from_range(minimum: float, maximum: float, unit: float = 1.0) -> Affi
     low, high = np.float32(min(minimum, 0.0)), np.float32(max(maximum, 0.0))
     if not (np.isfinite(low) and np.isfinite(high)) or low >= high:
         raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
+    if bits == 16:
+        ratio = short_scale(max(-low, high) / np.float32(32767) / np.float32(unit))
+        # Within 0.1 % of an octave of a power of two LiteRT's int16 LOGISTIC and TANH go another way, 11 quanta off.
+        octave = np.log2(unit * ratio)
+        if abs(octave - np.round(octave)) < 2e-3:
+            ratio = short_scale(ratio * (1 + 2.0**-8))
+        return Affine(unit * ratio, 0, 16)
     scale = unit * short_scale((high - low) / np.float32(255) / np.float32(unit))
     from_zero = np.clip(np.floor(-float(low) / scale + 0.5), 0, 255)
     return Affine(scale, int(from_zero) - 128)
+
+
+def power_of_two_affine(minimum: float, maximum: float, bits: int) -> Affine:
+    """A symmetric quantization whose scale is the least power of two that covers the range.
+
+    For a MUL both of whose factors may have any scale: only a power of two keeps the quotient of scales exact.
+
+    Raises:
+        ValueError: the range is empty or not finite.
+    """
+    largest = np.max([-minimum, maximum])  # NaN if one is
+    if not np.isfinite(largest) or largest <= 0:
+        raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
+    return Affine(float(2.0 ** (np.ceil(np.log2(largest)) - (bits - 1))), 0, bits)
 
 
 def symmetric_weight_scale(weights: np.ndarray) -> float:

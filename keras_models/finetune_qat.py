@@ -6,15 +6,19 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_models.choose_form import FORMS, choose_form, print_choice
 from keras_models.feature_encoding import load_encoding
-from keras_models.fit_model import fit_model, write_history, write_summary
+from keras_models.fit_model import fit_model, masked_mae, write_history, write_summary
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
+from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate, quantize_aware
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
+
+ALLOWED_LOSS = 0.01  # relative, where the scenario has no budget `metric_loss`
 
 
 def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -40,11 +44,17 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     float_model = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     encoding, settings = load_encoding(folder / "encoding.json"), scenario.quantization
     train, validation = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-    qat = quantize_aware(float_model, settings.activations)
-    calibrate(qat, (features.numpy() for features, _ in train))
-    history = []
-    if settings.epochs:
-        history = fit_model(
+    forms = FORMS if settings.activations == "auto" else [NumericForm(settings.activations, settings.state_dtype)]
+    loss = masked_mae(scenario.windows.warmup)
+    float_loss, allowed = _loss(float_model, validation, loss), scenario.budgets.get("metric_loss", ALLOWED_LOSS)
+
+    def calibrated(form: NumericForm):
+        qat = quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)
+        calibrate(qat, (features.numpy() for features, _ in train))
+        return qat, _loss(qat, validation, loss)
+
+    def finetuned(qat: keras.Model):
+        records = fit_model(
             qat,
             taught_by(float_model, train),
             taught_by(float_model, validation),
@@ -55,6 +65,11 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
             weight_decay=scenario.model.weight_decay,
             logs=logs,
         )
+        return records, _loss(qat, validation, loss)
+
+    choice = choose_form(forms, float_loss, allowed, calibrated, finetuned if settings.epochs else None)
+    print_choice(choice, float_loss, allowed, f"{scenario.name}: forms tried, the cheapest first")
+    qat, history = choice.model, choice.history
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))
         fit_stream_score(qat, scenario, encoding, dataset, streams).save(folder / "score_qat.json")
@@ -68,3 +83,9 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     save_model(qat, path)
     write_summary(folder / "qat.json", history)
     return path
+
+
+def _loss(model: keras.Model, batches: tf.data.Dataset, loss) -> float:
+    """The loss of the forecast, the model's first output, on the truth."""
+    losses = [float(loss(truth[0], model.predict_on_batch(features)[0])) for features, truth in batches]
+    return sum(losses) / len(losses)

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_models.model_file import read_keras_model
 from pipeline.atomic_write import atomic_write
-from pipeline.user_error import UserError
 
 
 def start_clean(paths: list[Path]) -> None:
@@ -36,14 +36,4 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 def load_model(path: Path, made_by: str) -> keras.Model:
     """A saved model; UserError naming the command that makes it where it is missing or damaged."""
-    from keras_models import qat_model  # noqa: F401  registers the quantization-aware layers with Keras
-
-    if not Path(path).is_file():
-        raise UserError(f"{path}: not found; make it with `{made_by}`")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds, down to those of zip and h5py
-        reason = str(error).split(". ")[0][:200]
-        raise UserError(
-            f"{path}: not a Keras model that can be loaded ({reason}); make it again with `{made_by}`"
-        ) from error
+    return read_keras_model(path, made_by)

@@ -6,8 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_models.qat_cells import QuantDense, QuantGRU, QuantInput, QuantLayer, representable_one
-from keras_models.supported_layers import UnsupportedLayer, check_model
+from keras_models.layer_calls import sources_of
+from keras_models.numeric_form import NumericForm
+from keras_models.step_layers import StepLayer, producer, representable_one
+from keras_models.step_model import step_model
+from keras_models.supported_layers import UnsupportedLayer
 
 __all__ = ["QuantizedModel", "UnsupportedLayer", "calibrate", "quantize_aware"]
 
@@ -16,71 +19,67 @@ CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
 
 @keras.saving.register_keras_serializable("edgernn")
 class QuantizedModel(keras.Model):
-    """A Functional model of fake-quantized layers. `fit` calibrates it by its first batches if nobody did before."""
+    """A Functional model of fake-quantized layers. `fit` calibrates it by its first batches if nobody did before.
+
+    Training computes with fake quantization, inference with the integers of the converted model: what `predict`
+    says is what the device will say, bit for bit.
+    """
+
+    @property
+    def form(self) -> NumericForm:
+        """The numbers the converted model computes with."""
+        return self._step_layers[0].form
 
     @property
     def is_calibrated(self) -> bool:
         """Whether every tensor of every layer has a range."""
-        return all(
-            quantizer.has_range
-            for layer in self.layers
-            if isinstance(layer, QuantLayer)
-            for quantizer in layer.quantizers.values()
-        )
+        return all(quantizer.is_settled for layer in self._step_layers for quantizer in layer.quantizers.values())
 
     def fit(self, x=None, *args, **kwargs):
         if not self.is_calibrated:
             calibrate(self, _first_batches(x))
         return super().fit(x, *args, **kwargs)
 
+    def evaluate(self, *args, **kwargs):
+        self._require_ranges()
+        return super().evaluate(*args, **kwargs)
 
-def quantize_aware(model: keras.Model, activations: str = "int8") -> QuantizedModel:
+    def predict(self, *args, **kwargs):
+        self._require_ranges()
+        return super().predict(*args, **kwargs)
+
+    @property
+    def _step_layers(self) -> list[StepLayer]:
+        return [layer for layer in self.layers if isinstance(layer, StepLayer)]
+
+    def _require_ranges(self) -> None:
+        if not self.is_calibrated:
+            raise ValueError(f"model {self.name!r} has no ranges yet: fit it, or calibrate(model, batches)")
+
+
+def quantize_aware(
+    model: keras.Model, activations: str = "int8", *, state_dtype: str | None = None, state: str = "external"
+) -> QuantizedModel:
     """The same model with fake-quantized layers and the same weights.
 
     Its ranges are calibrated by the first batches given to `fit`, or before by `calibrate`; from then on they are
     fixed and the weights learn to live with them.
 
     Args:
-        model: a built Sequential or Functional Keras 3 model of GRU, Dense and Dropout layers.
-        activations: "int8".
+        model: a built Sequential or Functional Keras 3 model; `supported_layers` says of which layers.
+        activations: "int8" or "int16"; weights are int8.
+        state_dtype: "int16" with activations "int8": int16 states with int8 matrix products, for slow dynamics.
+        state: where the converted model keeps it, "external" or "internal"; inside, an int8 LSTM is one fused operator,
+            which computes a little differently.
 
     Raises:
         UnsupportedLayer: a layer or an option has no integer twin.
         ValueError: `activations` is not known, the model is not built, or its weights hold NaN.
     """
-    if activations != "int8":
-        raise ValueError(f"activations={activations!r}: expected 'int8'")
-    check_model(model)
-    inputs = {}
-
-    def quantized_inputs(layer, *args, **_):
-        tensor = args[0]
-        if isinstance(tensor._keras_history.operation, keras.layers.InputLayer):
-            source = tensor._keras_history.operation.name
-            if source not in inputs:
-                inputs[source] = QuantInput(name=f"quantize_{source}")(tensor)
-            args = (inputs[source], *args[1:])
-        return layer(*args)
-
-    functional = model
-    if isinstance(model, keras.Sequential):
-        functional = keras.Model(model.inputs, model.outputs, name=model.name)
-    clone = keras.models.clone_model(functional, clone_function=quantized_layer, call_function=quantized_inputs)
-    twin = QuantizedModel(clone.input, clone.output, name=model.name)
-    for layer in model.layers:
-        for weight in layer.weights:
-            _weight_named(twin.get_layer(layer.name), weight.name).assign(weight)
-    return twin
-
-
-def quantized_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The quantization-aware twin of one layer, without its weights."""
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.GRU):
-        return QuantGRU(**{k: config[k] for k in ("name", "units", "reset_after", "use_bias", "return_sequences")})
-    if isinstance(layer, keras.layers.Dense):
-        return QuantDense(**{k: config[k] for k in ("name", "units", "use_bias")})
-    return type(layer).from_config(config)
+    form = NumericForm(activations, state_dtype)
+    if form.is_float:
+        raise ValueError("activations='float32': a float model needs no quantization; expected 'int8' or 'int16'")
+    return step_model(model, form, QuantizedModel, state=state, stateful=True)
 
 
 def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
@@ -93,13 +92,13 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     Raises:
         ValueError: a batch holds NaN or infinity, or a tensor of the model never moved.
     """
-    layers = [layer for layer in qat.layers if isinstance(layer, QuantLayer)]
+    layers = [layer for layer in qat.layers if isinstance(layer, StepLayer)]
     for layer in layers:
         layer.observe = True
     observe = tf.function(lambda batch: qat(batch, training=False), reduce_retracing=True)
     try:
         for batch in batches:
-            for values in batch if isinstance(batch, list | tuple) else [batch]:
+            for values in tf.nest.flatten(batch):
                 if not np.isfinite(values).all():
                     raise ValueError("representative data holds NaN or infinity; fill missing readings first")
             observe(tf.nest.map_structure(tf.constant, batch))
@@ -108,41 +107,34 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
             layer.observe = False
     for layer in layers:
         layer.settle()
-    _share_ones([layer for layer in layers if not isinstance(layer, QuantInput)])
+    _fix_ones(layers)
 
 
 def _first_batches(x) -> Iterable:
-    """The first batches of what `fit` was given: a tf.data.Dataset, or an array or list of arrays (streams first)."""
+    """The first batches of what `fit` was given: a tf.data.Dataset, or arrays (streams first)."""
     if isinstance(x, tf.data.Dataset):
         for element in x.take(CALIBRATION_BATCHES):
             features = element[0] if isinstance(element, tuple) else element
             yield tf.nest.map_structure(np.asarray, features)
         return
-    arrays = x if isinstance(x, list | tuple) else [x]
-    if not all(isinstance(array, np.ndarray | tf.Tensor) for array in arrays):
+    arrays = tf.nest.flatten(x)
+    if not arrays or not all(isinstance(array, np.ndarray | tf.Tensor) for array in arrays):
         raise ValueError(f"fit({type(x).__name__}): cannot be looked into; call calibrate(model, batches) before")
     for start in range(0, min(len(arrays[0]), CALIBRATION_BATCHES * CALIBRATION_BATCH), CALIBRATION_BATCH):
-        batch = [np.asarray(array[start : start + CALIBRATION_BATCH]) for array in arrays]
-        yield batch if isinstance(x, list | tuple) else batch[0]
+        yield tf.nest.map_structure(lambda array: np.asarray(array[start : start + CALIBRATION_BATCH]), x)  # noqa: B023
 
 
-def _share_ones(layers: list[QuantLayer]) -> None:
+def _fix_ones(layers: list[StepLayer]) -> None:
     """Fixes the constant inputs; layers fed by the same tensor share one, so that the step graph builds it once."""
     by_source = {}
     for layer in layers:
-        by_source.setdefault(producer(layer.input).name, []).append(layer)
+        if "input" in layer.ones:
+            by_source.setdefault(producer(*sources_of(layer)).name, []).append(layer)
+        if "state" in layer.ones:
+            affine = layer.operand_affine
+            layer.ones["state"].assign(representable_one(layer.wanted_one("state"), affine))
     for consumers in by_source.values():
-        affine = producer(consumers[0].input).output_affine
-        one = representable_one(max(layer.wanted_one for layer in consumers), affine)
+        affine = consumers[0].source_quantizers[0].affine
+        one = representable_one(max(layer.wanted_one("input") for layer in consumers), affine)
         for layer in consumers:
-            layer.one_input.assign(one)
-
-
-def producer(tensor) -> QuantLayer:
-    """The quantized layer whose output `tensor` (a KerasTensor) is, looking through layers that only pass it on."""
-    layer = tensor._keras_history.operation
-    return layer if isinstance(layer, QuantLayer) else producer(layer.input)
-
-
-def _weight_named(layer, name):
-    return next(weight for weight in layer.weights if weight.name == name)
+            layer.ones["input"].assign(one)

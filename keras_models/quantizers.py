@@ -1,4 +1,4 @@
-"""Fake quantizers for Keras 3 layers, made of the quantizers of tensorflow-model-optimization (TFMOT).
+"""Quantizers of the tensors of a step, for Keras 3 layers, made of those of tensorflow-model-optimization (TFMOT).
 
 TFMOT's quantizers were written for `tf_keras`; they ask their layer for weights in that dialect. `_RangeHost`
 answers in Keras 3's, and the quantizers are given the TensorFlow variables behind the Keras ones.
@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
-from keras_models.affine_quantization import DROPPED_BITS, Affine, affine_from_range
+from keras_models.affine_quantization import DROPPED_BITS, Affine, affine_from_range, power_of_two_affine
+from keras_models.integer_kernels import Form
 
 
 class _RangeHost:
@@ -26,29 +27,41 @@ class _RangeHost:
 
 
 class TensorQuantizer:
-    """int8 fake quantization of one activation tensor, its range observed, then fixed.
+    """Fake quantization of one activation tensor, its range observed, then fixed.
 
     While observing, the range grows to hold every value seen (so the range after a rolled-out stream is
     exact); otherwise values outside the range saturate, as the integer kernels do.
+
+    Args:
+        bits: 8 or 16.
+        power_of_two: the scale must be a power of two (see `power_of_two_affine`).
     """
 
-    def __init__(self, layer: keras.layers.Layer, name: str):
-        self.label = f"layer {layer.name!r}, tensor {name!r}"
-        self.product = None  # the quantizer of the product, where this tensor is a factor of a MUL
-        self._quantizer = tfmot.AllValuesQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
-        self._range = self._quantizer.build(None, name, _RangeHost(layer))
+    fixed = None  # the quantization, where nothing is to be observed
 
-    def __call__(self, values, observe: bool):
+    def __init__(self, layer: keras.layers.Layer, name: str, bits: int = 8, power_of_two: bool = False):
+        self.label = f"layer {layer.name!r}, tensor {name!r}"
+        self.bits, self.power_of_two = bits, power_of_two
+        self.product = None  # the quantizer of the product, where this tensor is a factor of a MUL
+        self._quantizer = tfmot.AllValuesQuantizer(num_bits=bits, per_axis=False, symmetric=False, narrow_range=False)
+        self._range = self._quantizer.build(None, name, _RangeHost(layer))
+        # What the range comes to, fixed by `settle`: 0 until then.
+        self._scale, self._zero_point = (
+            layer.add_weight(name=f"{name}_{part}", shape=(), initializer="zeros", trainable=False)
+            for part in ("scale", "zero_point")
+        )
+
+    def __call__(self, values, observe: bool = False):
         weights = {key: variable.value for key, variable in self._range.items()}
         return self._quantizer(values, training=observe, weights=weights)
 
     @property
-    def has_range(self) -> bool:
-        """Whether values other than zero were observed."""
-        return float(self._range["min_var"].value) < float(self._range["max_var"].value)
+    def is_settled(self) -> bool:
+        """Whether the range was fixed."""
+        return float(self._scale.value) > 0
 
     def settle(self, kept: float, limit: float) -> None:
-        """Fixes the range to the one the converted tensor will have.
+        """Fixes the range to the one the converted tensor will have; the quantizer of the product goes first.
 
         Args:
             kept: share of the observed range, on either side of zero, that is kept.
@@ -59,9 +72,12 @@ class TensorQuantizer:
         """
         self._range["min_var"].assign(max(kept * float(self._range["min_var"].value), -limit))
         self._range["max_var"].assign(min(kept * float(self._range["max_var"].value), limit))
-        low, high = self.affine.range
+        affine = self.affine
+        low, high = affine.range
         self._range["min_var"].assign(low)
         self._range["max_var"].assign(high)
+        self._scale.assign(affine.scale)
+        self._zero_point.assign(affine.zero_point)
 
     @property
     def affine(self) -> Affine:
@@ -71,15 +87,81 @@ class TensorQuantizer:
             ValueError: no value was observed, or none but zeros.
         """
         low, high = float(self._range["min_var"].value), float(self._range["max_var"].value)
-        unit = 1.0 if self.product is None else self.product.affine.scale
         try:
-            return affine_from_range(low, high, unit)
+            if self.power_of_two:
+                return power_of_two_affine(low, high, self.bits)
+            unit = 1.0 if self.product is None else self.product.affine.scale
+            return affine_from_range(low, high, unit, self.bits)
         except ValueError as error:
             raise ValueError(f"{self.label}: {error}; calibrate on streams that move it") from None
 
+    @property
+    def form(self) -> Form:
+        """The settled quantization as tensors."""
+        return Form(tf.cast(self._scale.value, tf.float64), tf.cast(self._zero_point.value, tf.int64), self.bits)
+
+
+class FixedQuantizer:
+    """Quantization that a kernel or another tensor dictates."""
+
+    product = None
+    is_settled = True
+
+    def __init__(self, affine: Affine):
+        self.affine, self.bits, self.fixed = affine, affine.bits, affine
+
+    def __call__(self, values, observe: bool = False):
+        low, high = self.affine.range
+        return tf.quantization.fake_quant_with_min_max_args(values, min=low, max=high, num_bits=self.affine.bits)
+
+    def settle(self, kept: float, limit: float) -> None:
+        """There is nothing to fix."""
+
+    @property
+    def form(self) -> Form:
+        scale = tf.constant(self.affine.scale, tf.float64)
+        return Form(scale, tf.constant(self.affine.zero_point, tf.int64), self.affine.bits)
+
+
+class WidenedQuantizer:
+    """The range of another tensor in another width: scale times a power of two, zero_point 0.
+
+    int8 to int16 is exact; int16 to int8 rounds, and saturates nothing but the last half step.
+    """
+
+    product = None
+    fixed = None
+
+    def __init__(self, source: "TensorQuantizer | FixedQuantizer", bits: int):
+        self.source, self.bits = source, bits
+        # An int8 of any zero_point spans 255 steps: 128 times that fits int16. The other way both are symmetric.
+        self.factor = 1 / 128 if bits == 16 else 256.0
+
+    def __call__(self, values, observe: bool = False):
+        if observe or self.bits == 16:
+            return values
+        limit = tf.cast(self.form.scale * 2.0 ** (self.bits - 1), values.dtype)
+        step = limit / 2.0 ** (self.bits - 1)
+        return tf.quantization.fake_quant_with_min_max_vars(values, -limit, limit - step, num_bits=self.bits)
+
+    @property
+    def is_settled(self) -> bool:
+        return self.source.is_settled
+
+    def settle(self, kept: float, limit: float) -> None:
+        """The source is fixed by itself."""
+
+    @property
+    def affine(self) -> Affine:
+        return Affine(self.source.affine.scale * self.factor, 0, self.bits)
+
+    @property
+    def form(self) -> Form:
+        return Form(self.source.form.scale * self.factor, tf.constant(0, tf.int64), self.bits)
+
 
 class WeightQuantizer:
-    """Symmetric int8 fake quantization of a weight tensor by its current values, one scale for the tensor."""
+    """Symmetric int8 quantization of a weight tensor by its current values, one scale for the tensor."""
 
     def __init__(self, layer: keras.layers.Layer, name: str):
         self._quantizer = tfmot.LastValueQuantizer(num_bits=8, per_axis=False, symmetric=True, narrow_range=True)
@@ -89,21 +171,16 @@ class WeightQuantizer:
         weights = {key: variable.value for key, variable in self._range.items()}
         flat = tf.reshape(values, [-1])
         # TFMOT takes the range from the values: one more value gives it the range of the shortened scale.
-        limit = 127 * _short_scale(tf.reduce_max(tf.abs(flat)) / 127)
+        limit = 127 * weight_scale(values)
         inside = tf.clip_by_value(flat, -limit, limit)
         # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
         quantized = self._quantizer(tf.concat([inside, [limit]], 0), training=True, weights=weights)
         return tf.reshape(quantized[:-1], tf.shape(values))
 
 
-def _short_scale(scale):
-    """`affine_quantization.short_scale` in the graph."""
-    bits = tf.bitcast(tf.stop_gradient(scale), tf.int32)
-    kept = tf.bitwise.bitwise_and(bits + (1 << DROPPED_BITS - 1), -1 << DROPPED_BITS)
-    return tf.bitcast(kept, tf.float32)
-
-
-def fixed_fake_quant(values, affine: Affine):
-    """Fake quantization whose range the kernel dictates (outputs of LOGISTIC and TANH, the state)."""
-    low, high = affine.range
-    return tf.quantization.fake_quant_with_min_max_args(values, min=low, max=high)
+def weight_scale(weights):
+    """`affine_quantization.symmetric_weight_scale` in the graph."""
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(weights)))
+    bits = tf.bitcast(largest / 127, tf.int32)
+    short = tf.bitcast(tf.bitwise.bitwise_and(bits + (1 << DROPPED_BITS - 1), -1 << DROPPED_BITS), tf.float32)
+    return tf.where(largest > 0, short, 1 / 128)

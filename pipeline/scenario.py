@@ -137,7 +137,7 @@ class Anomaly:
 class ModelSettings:
     """The recurrent cell and its float training."""
 
-    cell: str = entry(toml.choice("gru"))
+    cell: str = entry(toml.choice("gru", "lstm", "simple_rnn"))
     units: int = entry(toml.whole(1))
     epochs: int = entry(toml.whole(1))
     batch: int = entry(toml.whole(1))
@@ -148,10 +148,14 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationSettings:
-    """The shipped form and the quantization-aware fine-tuning before it (0 epochs: calibration only)."""
+    """The shipped form and the quantization-aware fine-tuning before it (0 epochs: calibration only).
 
-    activations: str = entry(toml.choice("int8"))
-    state: str = entry(toml.choice("external"))
+    activations "auto": the cheapest form whose loss on the validation part is within the budget `metric_loss`.
+    """
+
+    activations: str = entry(toml.choice("auto", "int8", "int16"))
+    state_dtype: str | None = entry(toml.choice("int8", "int16"), default=None)
+    state: str = entry(toml.choice("external", "internal"))
     epochs: int = entry(toml.whole(0))
     learning_rate: float = entry(toml.number(above=0.0))
 

@@ -11,24 +11,32 @@ import numpy as np
 
 from keras_models.anomaly_score import ALARM, AnomalyScore
 from keras_models.feature_encoding import FeatureEncoding
+from keras_models.legacy_models import keras3_model
 from keras_models.model_folder import load_model
-from keras_models.qat_cells import QuantLayer
-from keras_models.qat_model import calibrate, quantize_aware
-from keras_models.supported_layers import check_model
+from keras_models.numeric_form import NumericForm
+from keras_models.qat_model import QuantizedModel, calibrate
+from keras_models.step_fused_lstm import StepFusedLSTM
+from keras_models.step_model import step_model
 from tflite.artifact import FORMAT, Artifact
 from tflite.flatbuffer import write_flatbuffer
-from tflite.lower_layers import dequantize, lower_model
+from tflite.graph_operators import dequantize
+from tflite.lower_model import lower_model
 from tflite.lower_sensors import SensorGraph
 from tflite.step_graph import StepGraph, StepGraphBuilder
 
-ACTIVATIONS, STATES = ("float32", "int8"), ("external",)
+STATES = ("external", "internal")
+WEIGHTS = ("float32", "float16", "int8")
+# Zero states are not what a stream's states are like: ranges seen in fewer steps are 25 to 40 times worse.
+WARM_UP = 10
 
 
 def convert(
     model: keras.Model | str | Path,
     *,
-    activations: str = "int8",
+    activations: str | None = None,
     state: str = "external",
+    state_dtype: str | None = None,
+    weights: str | None = None,
     representative: Iterable[np.ndarray | Mapping[str, np.ndarray]] | None = None,
     encoding: FeatureEncoding | None = None,
     score: AnomalyScore | None = None,
@@ -37,11 +45,16 @@ def convert(
     """Converts a recurrent Keras model to a model of one time step.
 
     Args:
-        model: Functional or Sequential, of `quantize_aware` and calibrated, or plain; or the path of a `.keras`.
-        activations: "float32" (a plain model) or "int8".
-        state: "external": the state goes in and out of every step.
+        model: Functional or Sequential, of `quantize_aware` and calibrated, or plain; of Keras 3 or tf_keras; or the
+            path of a saved one.
+        activations: "float32", "int8" or "int16"; the model's own by default, "int8" of a plain one.
+        state: "external": the state goes in and out of every step; "internal": the model keeps it, and has a
+            signature `reset`.
+        state_dtype: "int16" with activations "int8": int16 states with int8 matrix products, for slow dynamics.
+        weights: of a float32 model on the phone: "float16", or "int8" (dynamic range: LiteRT quantizes the inputs of
+            the products itself). TensorFlow Lite Micro runs neither.
         representative: arrays (timesteps, features), or dicts of them by input name, to calibrate a plain model for
-            int8. They are streamed from zero states; equal lengths are fastest.
+            integers. They are streamed from zero states; equal lengths are fastest.
         encoding: puts raw readings in and real units out of the graph; without it x is the model's own input.
         score: with `encoding`: the output is the anomaly score, not the forecast.
         name: file name of the artefact without `.tflite`; default `<model>_<activations>_<state>`.
@@ -50,22 +63,25 @@ def convert(
         ValueError: an argument is not known, or contradicts the model; weights hold NaN; a range was never observed.
         UnsupportedLayer: a layer has no time-step form.
     """
-    _check_choice("activations", activations, ACTIVATIONS)
     _check_choice("state", state, STATES)
-    if not isinstance(model, keras.Model):
-        model = load_model(Path(model), made_by="model.save")
-    model = _in_form(model, activations, representative)
-    shell = SensorGraph(model, encoding, score) if encoding else None
-    graph = shell.build() if shell else step_graph(model)
-    content = write_flatbuffer(graph)
-    name = name or f"{model.name}_{activations}_{state}"
+    model = load_model(Path(model), made_by="model.save") if isinstance(model, str | Path) else keras3_model(model)
+    form = _form(model, activations, state_dtype)
+    weights = weights or ("float32" if form.is_float else "int8")
+    _check_choice("weights", weights, WEIGHTS if form.is_float else ("int8",))
+    model = _in_form(model, form, state, representative)
+    shell = SensorGraph(model, encoding, score, state) if encoding else None
+    graph = shell.build() if shell else step_graph(model, state=state, weights=weights)
+    content = write_flatbuffer(graph, state)
+    name = name or f"{model.name}_{form.name}_{state}"
     manifest = {
         "format": FORMAT,
         "name": name,
         "tflite": f"{name}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
-        "activations": activations,
+        "activations": form.activations,
+        **({"state_dtype": form.state_dtype} if form.state_dtype else {}),
+        "weights": weights,
         "state": state,
         **_ends(graph, encoding, shell),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
@@ -75,35 +91,53 @@ def convert(
     return Artifact(content, manifest)
 
 
-def step_graph(model: keras.Model) -> StepGraph:
-    """One time step of `model`: float32 inputs and outputs named as in the model, states h0, h1, ..."""
+def step_graph(model: keras.Model, *, state: str = "external", weights: str = "float32") -> StepGraph:
+    """One time step of a model of step layers: real inputs and outputs named as in the model, states h0, c0, h1, ..."""
     builder = StepGraphBuilder()
     for name, tensor in zip(_input_names(model), model.inputs, strict=True):
-        name = "x" if len(model.inputs) == 1 else name
-        builder.inputs.append((name, builder.tensor(f"input/{name}", tensor.shape[-1])))
+        name, dtype = "x" if len(model.inputs) == 1 else name, "int32" if "int" in tensor.dtype else "float32"
+        width = tensor.shape[-1] if len(tensor.shape) > 2 else 1
+        builder.inputs.append((name, builder.tensor(f"input/{name}", width, dtype=dtype)))
     sources = {name: graph for name, (_, graph) in zip(_input_names(model), builder.inputs, strict=True)}
-    outputs = lower_model(builder, model, sources)
+    outputs = lower_model(builder, model, sources, state=state, weights=weights)
     names = ["y"] if len(outputs) == 1 else model.output_names
     builder.outputs += [(name, dequantize(builder, output)) for name, output in zip(names, outputs, strict=True)]
     return builder.build()
 
 
-def _in_form(model: keras.Model, activations: str, representative) -> keras.Model:
-    """The model with float or with calibrated int8 layers, as `activations` asks."""
-    quantized = any(isinstance(layer, QuantLayer) for layer in model.layers)
-    if activations == "float32":
-        if quantized:
+def _form(model: keras.Model, activations: str | None, state_dtype: str | None) -> NumericForm:
+    """The numbers to compute with: what was asked for, where that does not contradict the model."""
+    if not isinstance(model, QuantizedModel):
+        return NumericForm(activations or "int8", state_dtype)
+    asked = NumericForm(activations or model.form.activations, state_dtype or model.form.state_dtype)
+    if asked != model.form:
+        raise ValueError(
+            f"activations={asked.name!r}: the model was made by quantize_aware for {model.form.name!r}; "
+            "convert it so, or make another from the float model"
+        )
+    return asked
+
+
+def _in_form(model: keras.Model, form: NumericForm, state: str, representative) -> keras.Model:
+    """The model of step layers, calibrated where it computes with integers."""
+    if isinstance(model, QuantizedModel):
+        fused = [layer.name for layer in model.layers if isinstance(layer, StepFusedLSTM)]
+        if fused and state == "external":
             raise ValueError(
-                "activations='float32': the model is quantization-aware; convert the model it was made from"
+                f"layer {fused[0]!r} computes as the fused LSTM, which keeps its state inside: convert with "
+                "state='internal', or make the model by quantize_aware(..., state='external')"
             )
-        check_model(model)
         return model
-    if quantized:
-        return model
+    if form.is_float:
+        return step_model(model, form)
     if representative is None:
-        raise ValueError("activations='int8' of a plain model: expected representative=<arrays (timesteps, features)>")
-    twin = quantize_aware(model, activations)
-    batches = _batches(_checked_stream(stream, model) for stream in representative)
+        raise ValueError(
+            f"activations={form.activations!r} of a plain model: expected representative=<arrays (timesteps, features)>"
+        )
+    twin = step_model(model, form, QuantizedModel, state=state)
+    batches = list(_batches(_checked_stream(stream, model) for stream in representative))
+    if not batches:
+        raise ValueError("representative holds no stream; expected arrays (timesteps, features)")
     calibrate(twin, (batch if len(batch) > 1 else batch[0] for batch in batches))
     return twin
 
@@ -132,11 +166,17 @@ def _checked_stream(stream: Any, model: keras.Model) -> list[np.ndarray]:
         by_name = {names[0]: by_name["x"]}
     if set(by_name) != set(names):
         raise ValueError(f"representative: expected the inputs {', '.join(names)}, got {', '.join(map(str, by_name))}")
-    arrays = [np.asarray(by_name[name], np.float32) for name in names]
-    for array, tensor in zip(arrays, model.inputs, strict=True):
-        features = tensor.shape[-1]
-        if array.ndim != 2 or array.shape[1] != features or len(array) == 0:
-            raise ValueError(f"representative: expected arrays (timesteps, {features}), got shape {array.shape}")
+    arrays = [np.asarray(by_name[name], tensor.dtype) for name, tensor in zip(names, model.inputs, strict=True)]
+    for name, array, tensor in zip(names, arrays, model.inputs, strict=True):
+        features, steps = tensor.shape[2:], tensor.shape[1] or WARM_UP
+        if array.shape[1:] != features:
+            expected = ", ".join(["timesteps", *map(str, features)])
+            raise ValueError(f"representative, input {name!r}: expected arrays ({expected}), got shape {array.shape}")
+        if len(array) < steps:
+            raise ValueError(
+                f"representative, input {name!r}: a stream of {len(array)} steps is shorter than the warm-up of {steps}; "
+                "expected longer streams, so that the states move as they will on the device"
+            )
     if len({len(array) for array in arrays}) != 1:
         raise ValueError("representative: expected inputs of one length per stream")
     return arrays

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_models.anomaly_score import load_score
 from keras_models.feature_encoding import load_encoding
 from keras_models.model_folder import load_model, start_clean
+from keras_models.numeric_form import NumericForm
 from keras_models.shard_dataset import window_batches
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
@@ -24,7 +25,7 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     models, folder = Path(build_dir) / scenario.name / "model", Path(build_dir) / scenario.name / "tflite"
     start_clean([folder])
-    cell, form = scenario.model.cell, scenario.quantization
+    cell, state = scenario.model.cell, scenario.quantization.state
     plain = load_model(models / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     qat = load_model(models / f"{cell}_qat.keras", made_by=f"edgernn quantize {scenario.path}")
     encoding = load_encoding(models / "encoding.json")
@@ -32,18 +33,17 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
     about = {"task": scenario.task, "cell": cell, "step_seconds": scenario.data.step_seconds}
 
-    def ship(model, activations, score, place, **options):
-        name = f"{scenario.name}_{cell}_{activations}_{form.state}"
-        artifact = convert(
-            model, activations=activations, state=form.state, encoding=encoding, score=score, name=name, **options
-        )
+    def ship(model, form, score, place, **options):
+        name = f"{scenario.name}_{cell}_{form.name}_{state}"
+        numbers = {"activations": form.activations, "state_dtype": form.state_dtype}
+        artifact = convert(model, **numbers, state=state, encoding=encoding, score=score, name=name, **options)
         artifact.manifest.update(about)
         return artifact.save(place)
 
-    ship(plain, "float32", scores[0], folder / "float32")
+    ship(plain, NumericForm("float32"), scores[0], folder / "float32")
     calibration = (window for features, _ in windows for window in features.numpy())
-    ship(plain, form.activations, scores[0], folder / "ptq", representative=calibration)
+    ship(plain, qat.form, scores[0], folder / "ptq", representative=calibration)
     start = time.perf_counter()
-    path = ship(qat, form.activations, scores[1], folder)
+    path = ship(qat, qat.form, scores[1], folder)
     write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
     return path

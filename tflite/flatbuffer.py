@@ -4,41 +4,22 @@ The file is written through the schema's object API: no converter runs, so none 
 the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers are shared.
 """
 
+from collections import Counter
+from dataclasses import replace
+from itertools import repeat
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_models.affine_quantization import Affine
-from tflite.step_graph import Op, StepGraph, Tensor
+from tflite.builtin_operators import OPERATORS, operator_version
+from tflite.runtimes.step_signature import RESET, STEP, read_step_signature
+from tflite.state_variables import keep_states_inside, take_states_out
+from tflite.step_graph import ABSENT, DTYPES, Op, StepGraph, Tensor
 
-SIGNATURE = "step"
+STATES = ("external", "internal")
 IDENTIFIER = b"TFL3"
-
-# Operator -> (name of its options table, operator version by dtype of its first input; 1 where not given).
-OPERATORS = {
-    "ABS": ("AbsOptions", {}),
-    "ADD": ("AddOptions", {"int8": 2}),
-    "BATCH_MATMUL": ("BatchMatMulOptions", {"int8": 2}),
-    "CAST": ("CastOptions", {}),
-    "CONCATENATION": ("ConcatenationOptions", {"int8": 2}),
-    "DEQUANTIZE": ("DequantizeOptions", {"int8": 2}),
-    "DIV": ("DivOptions", {}),
-    "LESS": ("LessOptions", {}),
-    "LOGISTIC": (None, {"int8": 2}),
-    "MAXIMUM": ("MaximumMinimumOptions", {}),
-    "MINIMUM": ("MaximumMinimumOptions", {}),
-    "MUL": ("MulOptions", {"int8": 2}),
-    "QUANTIZE": ("QuantizeOptions", {}),
-    "SELECT_V2": ("SelectV2Options", {}),
-    "SIN": (None, {}),
-    "SLICE": ("SliceOptions", {"int8": 2}),
-    "SPLIT": ("SplitOptions", {"int8": 2}),
-    "SPLIT_V": ("SplitVOptions", {"int8": 2}),
-    "SQRT": (None, {}),
-    "SUB": ("SubOptions", {"int8": 2}),
-    "SUM": ("ReducerOptions", {}),
-    "TANH": (None, {"int8": 2}),
-}
 
 
 class _AlignedBuffer(schema.BufferT):
@@ -57,56 +38,57 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
-def write_flatbuffer(graph: StepGraph) -> bytes:
-    """The bytes of the `.tflite`: one subgraph, signature `step`, states named alike on both sides."""
-    index = {tensor.name: i for i, tensor in enumerate(graph.tensors)}
+def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
+    """The bytes of the `.tflite`, with a signature `step`.
+
+    Args:
+        state: "external": the states are inputs and outputs of `step`, named alike on both sides. "internal": they are
+            resource variables of the same names, and a signature `reset` puts them to real 0; where the graph has
+            no states there is none.
+
+    Raises:
+        ValueError: an unknown `state`.
+    """
+    if state not in STATES:
+        raise ValueError(f"state: expected one of {', '.join(STATES)}, got {state!r}")
+    programs = {STEP: graph}
+    if state == "internal" and graph.states:
+        programs = dict(zip((STEP, RESET), keep_states_inside(graph), strict=True))
     model = schema.ModelT()
     model.version = 3
     model.buffers = [_AlignedBuffer()]
-    subgraph = schema.SubGraphT()
-    subgraph.tensors = [_pack_tensor(tensor, model.buffers) for tensor in graph.tensors]
-    codes = sorted({_operator_code(graph, op) for op in graph.ops})
+    codes = sorted({_operator_code(program, op) for program in programs.values() for op in program.ops})
     model.operatorCodes = [_pack_operator_code(*code) for code in codes]
-    subgraph.operators = [_pack_op(op, index, codes.index(_operator_code(graph, op))) for op in graph.ops]
-    inputs = [*graph.inputs, *((name, read) for name, read, _ in graph.states)]
-    outputs = [*graph.outputs, *((name, written) for name, _, written in graph.states)]
-    subgraph.inputs = _indices(index, [tensor for _, tensor in inputs])
-    subgraph.outputs = _indices(index, [tensor for _, tensor in outputs])
-    signature = schema.SignatureDefT()
-    signature.signatureKey = SIGNATURE
-    signature.inputs, signature.outputs = (_pack_names(side, index) for side in (inputs, outputs))
-    model.signatureDefs, model.subgraphs = [signature], [subgraph]
+    model.subgraphs = [_pack_program(program, codes, model.buffers) for program in programs.values()]
+    model.signatureDefs = [_pack_signature(key, i, program) for i, (key, program) in enumerate(programs.items())]
     builder = flatbuffers.Builder(1 << 14)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 
 def read_flatbuffer(content: bytes) -> StepGraph:
-    """The step graph of a `.tflite` with a signature `step`; tensors without a name are called `t<index>`.
+    """The step graph of a `.tflite`; tensors without a name of their own are called `t<index>`.
+
+    States are what stands on both sides of its signature (see `read_step_signature`), and resource variables.
 
     Raises:
-        ValueError: no signature `step`, or an operator or quantization the step graph does not hold.
+        ValueError: no usable signature, or an operator, a quantization or a way to keep state that the step graph
+            does not hold.
     """
+    signature = read_step_signature(content)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    signature = next((s for s in model.signatureDefs or [] if s.signatureKey == SIGNATURE.encode()), None)
-    if signature is None:
-        raise ValueError(f"the model has no signature {SIGNATURE!r}")
-    subgraph = model.subgraphs[signature.subgraphIndex]
-    tensors = tuple(_unpack_tensor(i, tensor, model.buffers) for i, tensor in enumerate(subgraph.tensors))
-    ops = tuple(_unpack_op(op, model.operatorCodes, tensors) for op in subgraph.operators)
-    inputs, outputs = (
-        {entry.name.decode(): tensors[entry.tensorIndex].name for entry in side}
-        for side in (signature.inputs, signature.outputs)
+    step = _unpack_program(model, 0)
+    names = [tensor.name for tensor in step.tensors]
+    inputs, outputs, before, after = (
+        [(port.spec.name, names[port.tensor]) for port in side]
+        for side in (signature.inputs, signature.outputs, signature.states_in, signature.states_out)
     )
-    states = tuple((name, inputs[name], outputs[name]) for name in inputs if name in outputs)
-    kept = {name for name, _, _ in states}
-    return StepGraph(
-        tensors,
-        ops,
-        tuple((n, t) for n, t in inputs.items() if n not in kept),
-        tuple((n, t) for n, t in outputs.items() if n not in kept),
-        states,
-    )
+    states = tuple((*entry, written) for entry, (_, written) in zip(before, after, strict=True))
+    step = replace(step, inputs=tuple(inputs), outputs=tuple(outputs), states=states)
+    if not signature.has_resources:
+        return step
+    called = [dict(op.options).get("initSubgraphIndex", 0) for op in step.ops if op.kind == "CALL_ONCE"]
+    return take_states_out(step, [_unpack_program(model, index) for index in called])
 
 
 def operator_names(content: bytes) -> list[str]:
@@ -117,9 +99,7 @@ def operator_names(content: bytes) -> list[str]:
 
 def _operator_code(graph: StepGraph, op: Op) -> tuple[int, int]:
     """(builtin code, version) of an operator over the tensors it reads."""
-    data = op.inputs[1] if op.kind == "SPLIT" else op.inputs[0]
-    version = OPERATORS[op.kind][1].get(graph.tensor(data).dtype, 1)
-    return getattr(schema.BuiltinOperator, op.kind), version
+    return getattr(schema.BuiltinOperator, op.kind), operator_version(graph, op)
 
 
 def _pack_operator_code(code: int, version: int) -> schema.OperatorCodeT:
@@ -131,6 +111,7 @@ def _pack_operator_code(code: int, version: int) -> schema.OperatorCodeT:
 def _pack_tensor(tensor: Tensor, buffers: list) -> schema.TensorT:
     packed = schema.TensorT()
     packed.shape = np.array(tensor.shape, np.int32)
+    packed.isVariable = tensor.variable
     packed.type = getattr(schema.TensorType, tensor.dtype.upper())
     if tensor.data is not None:
         buffer = _AlignedBuffer()
@@ -148,6 +129,8 @@ def _pack_op(op: Op, index: dict[str, int], opcode: int) -> schema.OperatorT:
     packed = schema.OperatorT()
     packed.opcodeIndex = opcode
     packed.inputs, packed.outputs = _indices(index, op.inputs), _indices(index, op.outputs)
+    if op.intermediates:
+        packed.intermediates = _indices(index, op.intermediates)
     table = OPERATORS[op.kind][0]
     if table is not None:
         packed.builtinOptionsType = getattr(schema.BuiltinOptions, table)
@@ -155,6 +138,35 @@ def _pack_op(op: Op, index: dict[str, int], opcode: int) -> schema.OperatorT:
         for name, value in op.options:
             setattr(packed.builtinOptions, name, value)
     return packed
+
+
+def _pack_program(graph: StepGraph, codes: list[tuple[int, int]], buffers: list) -> schema.SubGraphT:
+    """One subgraph; the constants go to the end of `buffers`."""
+    index = _index(graph)
+    packed = schema.SubGraphT()
+    packed.tensors = [_pack_tensor(tensor, buffers) for tensor in graph.tensors]
+    packed.operators = [_pack_op(op, index, codes.index(_operator_code(graph, op))) for op in graph.ops]
+    packed.inputs, packed.outputs = (_indices(index, [tensor for _, tensor in side]) for side in _ends(graph))
+    return packed
+
+
+def _pack_signature(key: str, subgraph: int, graph: StepGraph) -> schema.SignatureDefT:
+    packed = schema.SignatureDefT()
+    packed.signatureKey, packed.subgraphIndex = key, subgraph
+    packed.inputs, packed.outputs = (_pack_names(side, _index(graph)) for side in _ends(graph))
+    return packed
+
+
+def _ends(graph: StepGraph) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(name, tensor) of every input and output, the states last."""
+    return (
+        [*graph.inputs, *((name, read) for name, read, _ in graph.states)],
+        [*graph.outputs, *((name, written) for name, _, written in graph.states)],
+    )
+
+
+def _index(graph: StepGraph) -> dict[str, int]:
+    return {ABSENT: -1} | {tensor.name: i for i, tensor in enumerate(graph.tensors)}
 
 
 def _pack_names(side: list[tuple[str, str]], index: dict[str, int]) -> list[schema.TensorMapT]:
@@ -170,21 +182,33 @@ def _indices(index: dict[str, int], names) -> np.ndarray:
     return np.array([index[name] for name in names], np.int32)
 
 
-def _unpack_tensor(index: int, packed: schema.TensorT, buffers: list) -> Tensor:
+def _unpack_program(model: schema.ModelT, index: int) -> StepGraph:
+    """One subgraph, its ends left out."""
+    subgraph = model.subgraphs[index]
+    given = [(tensor.name or b"").decode() for tensor in subgraph.tensors]
+    uses = Counter(given)
+    names = [name if name and uses[name] == 1 else f"t{i}" for i, name in enumerate(given)]
+    tensors = tuple(map(_unpack_tensor, names, subgraph.tensors, repeat(model.buffers)))
+    return StepGraph(tensors, tuple(_unpack_op(op, model.operatorCodes, tensors) for op in subgraph.operators), (), ())
+
+
+def _unpack_tensor(name: str, packed: schema.TensorT, buffers: list) -> Tensor:
     dtype = next(name for name, value in vars(schema.TensorType).items() if value == packed.type).lower()
+    if dtype not in DTYPES:
+        raise ValueError(f"tensor {name!r} is of {dtype}, which the step graph does not hold")
     shape = tuple(int(n) for n in packed.shape) if packed.shape is not None else ()
     raw = buffers[packed.buffer].data
     data = None if raw is None or not packed.buffer else np.frombuffer(bytes(raw), dtype).reshape(shape)
-    name = packed.name.decode() if packed.name else f"t{index}"
-    return Tensor(name, shape, dtype, _unpack_affine(name, packed.quantization), data)
+    return Tensor(name, shape, dtype, _unpack_affine(name, dtype, packed.quantization), data, bool(packed.isVariable))
 
 
-def _unpack_affine(name: str, quantization) -> Affine | None:
+def _unpack_affine(name: str, dtype: str, quantization) -> Affine | None:
     if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
         return None
     if len(quantization.scale) != 1:
         raise ValueError(f"tensor {name!r} is quantized per channel; the step graph holds one scale per tensor")
-    return Affine(float(quantization.scale[0]), int(quantization.zeroPoint[0]))
+    zero_point = 0 if quantization.zeroPoint is None else int(quantization.zeroPoint[0])
+    return Affine(float(quantization.scale[0]), zero_point, 8 * np.dtype(dtype).itemsize)
 
 
 def _kind(packed: schema.OperatorT, codes: list) -> str:
@@ -199,6 +223,17 @@ def _unpack_op(packed: schema.OperatorT, codes: list, tensors: tuple[Tensor, ...
     changed = {}
     if packed.builtinOptions is not None:
         defaults = vars(type(packed.builtinOptions)())
-        changed = {k: v for k, v in vars(packed.builtinOptions).items() if v != defaults[k]}
-    names = [tuple(tensors[i].name for i in side) for side in (packed.inputs, packed.outputs)]
-    return Op(kind, *names, tuple(sorted(changed.items())))
+        values = {k: _option_value(v) for k, v in vars(packed.builtinOptions).items()}
+        changed = {k: v for k, v in values.items() if v != defaults[k]}
+    inputs, outputs, intermediates = (
+        tuple(ABSENT if i < 0 else tensors[i].name for i in (side if side is not None else ()))
+        for side in (packed.inputs, packed.outputs, packed.intermediates)
+    )
+    return Op(kind, inputs, outputs, tuple(sorted(changed.items())), intermediates)
+
+
+def _option_value(value: object) -> object:
+    """Text as str and vectors as tuples, the way a step graph holds them."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value

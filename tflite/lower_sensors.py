@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_models.anomaly_score import AnomalyScore
 from keras_models.feature_encoding import CLIP, FeatureEncoding
-from tflite.lower_layers import dequantize, lower_model
+from tflite.graph_operators import dequantize
+from tflite.lower_model import lower_model
 from tflite.step_graph import StepGraph, StepGraphBuilder
 
 PLAUSIBLE = 1e30  # |reading| must be below: excludes infinities and, comparing false, NaN
@@ -19,10 +20,16 @@ PLAUSIBLE = 1e30  # |reading| must be below: excludes infinities and, comparing 
 class SensorGraph:
     """Builds the step graph of one network inside its sensor shell."""
 
-    def __init__(self, model: keras.Model, encoding: FeatureEncoding, score: AnomalyScore | None = None):
+    def __init__(
+        self,
+        model: keras.Model,
+        encoding: FeatureEncoding,
+        score: AnomalyScore | None = None,
+        state: str = "external",
+    ):
         if encoding.readings is not None and (score is None or encoding.cycles):
             raise ValueError("mean and spread learned on the device go with a score and without calendar columns")
-        self.model, self.encoding, self.score = model, encoding, score
+        self.model, self.encoding, self.score, self.state = model, encoding, score, state
         self.builder = StepGraphBuilder()
         self.output_form = {}
 
@@ -38,7 +45,10 @@ class SensorGraph:
         readings, calendar = self._fill_missing(x)
         features = self._features(readings, calendar)
         forecast, following = lower_model(
-            self.builder, self.model, {self.model.inputs[0]._keras_history.operation.name: features}
+            self.builder,
+            self.model,
+            {self.model.inputs[0]._keras_history.operation.name: features},
+            state=self.state,
         )
         self._state("last_forecast", self.previous, self._following(following, calendar))
         output = self._forecast(forecast) if self.score is None else self._score(readings, forecast)

@@ -13,15 +13,15 @@ SECONDS = 60.0
 def arena_bytes(model: bytes) -> dict[str, int]:
     """TFLite Micro's arena for `model` (the bytes of a .tflite), in bytes.
 
-    `head` holds activations (reused from op to op), `tail` what stays (tensor structs, quantization
-    data, variables), `total` is their sum. Measured on this 64-bit host: pointers are twice as wide
-    as on a 32-bit microcontroller, so it is an upper bound there (3.7 kB on a Cortex-M4 for 5.1 kB here).
+    `head` holds activations (reused from op to op) and states that come from outside, `tail` what stays (tensor
+    structs, quantization data, states kept inside), `total` is their sum. Measured on this 64-bit host: pointers are
+    twice as wide as on a 32-bit microcontroller, so it is an upper bound there (3.7 kB on a Cortex-M4 for 5.1 kB here).
 
     Returns:
         {"total": ..., "head": ..., "tail": ...}
 
     Raises:
-        UserError: the model has no usable signature `step`.
+        UserError: the model has no usable signature.
         ChildFailure: TFLite Micro crashed on it or lacks an operator.
     """
     return run_in_child(

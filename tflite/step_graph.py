@@ -3,34 +3,45 @@
 It is what lies between a Keras model and every way out: the flatbuffer, generated C, a numpy reference.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 
 from keras_models.affine_quantization import Affine
 
-DTYPES = ("float32", "int8", "int16", "int32", "int64", "bool")
+DTYPES = ("float32", "float16", "int8", "int16", "int32", "int64", "bool", "resource")
+ABSENT = ""  # in Op.inputs: an optional input that is not given
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor. `shape` includes the leading batch of 1; constants carry `data`, integers their `affine`."""
+    """One tensor. `shape` includes the leading batch of 1; constants carry `data`, integers their `affine`.
+
+    `variable`: an operator keeps its own state in it from step to step (the fused LSTM); real 0 at first.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     affine: Affine | None = None
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass(frozen=True)
 class Op:
-    """One builtin operator. `kind` is its name in the schema's BuiltinOperator, `options` the fields of its options."""
+    """One builtin operator. `kind` is its name in the schema's BuiltinOperator, `options` the fields of its options.
+
+    `inputs` may hold ABSENT; `intermediates` are tensors of which the operator takes the quantization only.
+    """
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     options: tuple[tuple[str, object], ...] = ()
+    intermediates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,21 +69,15 @@ class StepGraph:
         """Every tensor is written before it is read, once, and states keep their form over the step.
 
         Raises:
-            ValueError: naming the operator or state at fault.
+            ValueError: naming the tensor, operator or state at fault.
         """
         by_name = self._by_name
         if len(by_name) != len(self.tensors):
             raise ValueError("two tensors of the step graph share a name")
-        ready = {tensor.name for tensor in self.tensors if tensor.data is not None}
-        ready |= {name for _, name in self.inputs} | {read for _, read, _ in self.states}
-        for index, op in enumerate(self.ops):
-            for name in op.inputs:
-                if name not in ready:
-                    raise ValueError(f"operator {index} {op.kind} reads {name!r} before it is written")
-            for name in op.outputs:
-                if name in ready or name not in by_name:
-                    raise ValueError(f"operator {index} {op.kind} cannot write {name!r}: written before, or unknown")
-            ready |= set(op.outputs)
+        for tensor in self.tensors:
+            if tensor.dtype not in DTYPES:
+                raise ValueError(f"tensor {tensor.name!r}: expected one of {', '.join(DTYPES)}, got {tensor.dtype}")
+        ready = self._checked_ops(by_name)
         for name, read, written in self.states:
             form_in, form_out = ((t.shape, t.dtype, t.affine) for t in (by_name[read], by_name[written]))
             if form_in != form_out or written not in ready:
@@ -81,10 +86,27 @@ class StepGraph:
             if tensor not in ready:
                 raise ValueError(f"output {name!r} reads {tensor!r}, which no operator writes")
 
+    def _checked_ops(self, by_name: dict[str, Tensor]) -> set[str]:
+        """The tensors that hold a value after the last operator; ValueError where one reads or writes a wrong one."""
+        ready = {ABSENT} | {tensor.name for tensor in self.tensors if tensor.data is not None or tensor.variable}
+        ready |= {name for _, name in self.inputs} | {read for _, read, _ in self.states}
+        for index, op in enumerate(self.ops):
+            for name in op.inputs:
+                if name not in ready:
+                    raise ValueError(f"operator {index} {op.kind} reads {name!r} before it is written")
+            for name in op.outputs:
+                if name in ready or name not in by_name:
+                    raise ValueError(f"operator {index} {op.kind} cannot write {name!r}: written before, or unknown")
+            for name in op.intermediates:
+                if name not in by_name:
+                    raise ValueError(f"operator {index} {op.kind} has the unknown intermediate {name!r}")
+            ready |= set(op.outputs)
+        return ready
+
 
 @dataclass
 class StepGraphBuilder:
-    """Collects tensors and operators; `build` freezes them."""
+    """Collects tensors and operators; `build` freezes them. A name that is taken gets a number: use what comes back."""
 
     tensors: list[Tensor] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
@@ -93,11 +115,27 @@ class StepGraphBuilder:
     states: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self):
-        self._by_name = {}
+        self._by_name = {tensor.name: tensor for tensor in self.tensors}
 
-    def tensor(self, name: str, width: int, affine: Affine | None = None, dtype: str | None = None) -> str:
-        """Adds an activation of shape (1, width): int8 with `affine`, else float32 unless `dtype` says."""
-        return self._add(Tensor(name, (1, width), dtype or ("int8" if affine else "float32"), affine))
+    def tensor(
+        self,
+        name: str,
+        width: int | None = None,
+        affine: Affine | None = None,
+        dtype: str | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
+        variable: bool = False,
+    ) -> str:
+        """Adds a tensor of shape (1, width), or `shape`: the integers of `affine`, else float32 unless `dtype` says.
+
+        Returns:
+            Its name: `name`, or `name:2`, `name:3`, ... where that is taken.
+        """
+        shape = (1, width) if shape is None else tuple(shape)
+        return self._add(
+            Tensor(name, shape, dtype or (affine.dtype if affine else "float32"), affine, variable=variable)
+        )
 
     def constant(self, name: str, data: np.ndarray, affine: Affine | None = None) -> str:
         """Adds a constant; equal constants (values and affine) are stored once."""
@@ -107,14 +145,22 @@ class StepGraphBuilder:
                 return tensor.name
         return self._add(Tensor(name, data.shape, data.dtype.name, affine, data))
 
-    def op(self, kind: str, inputs: list[str], outputs: str | list[str], **options) -> str:
-        """Adds an operator over tensors already added; returns the name of its first output."""
+    def op(
+        self, kind: str, inputs: list[str], outputs: str | list[str], intermediates: Sequence[str] = (), **options
+    ) -> str:
+        """Adds an operator over tensors already added; returns the name of its first output ("" where it has none)."""
         outputs = [outputs] if isinstance(outputs, str) else outputs
-        self.ops.append(Op(kind, tuple(inputs), tuple(outputs), tuple(sorted(options.items()))))
-        return outputs[0]
+        self.ops.append(Op(kind, tuple(inputs), tuple(outputs), tuple(sorted(options.items())), tuple(intermediates)))
+        return outputs[0] if outputs else ABSENT
 
     def width(self, name: str) -> int:
         return self._by_name[name].shape[-1]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._by_name[name].shape
+
+    def dtype(self, name: str) -> str:
+        return self._by_name[name].dtype
 
     def affine(self, name: str) -> Affine | None:
         return self._by_name[name].affine
@@ -127,7 +173,8 @@ class StepGraphBuilder:
 
     def _add(self, tensor: Tensor) -> str:
         if tensor.name in self._by_name:
-            raise ValueError(f"tensor {tensor.name!r} exists already")
+            number = next(n for n in count(2) if f"{tensor.name}:{n}" not in self._by_name)
+            tensor = replace(tensor, name=f"{tensor.name}:{number}")
         self.tensors.append(tensor)
         self._by_name[tensor.name] = tensor
         return tensor.name

@@ -1,24 +1,45 @@
-"""A GRU of 4 units over 3 features with random weights, and seeded waves to drive it."""
+"""Small models with random weights, seeded, and waves to drive them."""
 
 import keras
 import numpy as np
 
+FEATURES = 3
 
-def network(units=4, reset_after=True, use_bias=True, return_sequences=True, head=2) -> keras.Model:
-    x = keras.Input((None, 3), name="x")
-    values = keras.layers.GRU(units, reset_after=reset_after, use_bias=use_bias, return_sequences=return_sequences,
-                              name="gru")(x)
-    if head:
-        values = keras.layers.Dense(head, use_bias=use_bias, name="head")(values)
-    model, rng = keras.Model(x, values, name="small"), np.random.default_rng(0)
-    for weight in model.weights:
-        size = 0.3 if weight.name == "bias" else 0.8 / np.sqrt(weight.shape[0])
+
+def with_random_weights(model: keras.Model, seed: int = 0) -> keras.Model:
+    """The model, its trainable weights drawn: kernels so that sums stay near 1, biases within +-1."""
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_weights:
+        size = 0.3 if len(weight.shape) == 1 or weight.name == "bias" else 0.8 / np.sqrt(weight.shape[-2])
         weight.assign(rng.normal(0, size, weight.shape))
     return model
 
 
-def waves(steps: int, seed: int = 1) -> np.ndarray:
-    """(steps, 3) float32 within +-2."""
+def sequential(*layers: keras.layers.Layer, shape=(None, FEATURES), dtype="float32", seed: int = 0) -> keras.Model:
+    return with_random_weights(keras.Sequential([keras.Input(shape, name="x", dtype=dtype), *layers]), seed)
+
+
+def functional(*calls, shape=(None, FEATURES), seed: int = 0) -> keras.Model:
+    """A model of `calls`, each a function of the input and the tensors of the calls before it; the last is its output.
+
+    A list of tensors from the last call makes as many outputs.
+    """
+    tensors = [keras.Input(shape, name="x")]
+    for call in calls:
+        tensors.append(call(*tensors))
+    return with_random_weights(keras.Model(tensors[0], tensors[-1], name="small"), seed)
+
+
+def network(cell: str = "GRU", units: int = 4, head: int | None = 2, return_sequences: bool = True, **options):
+    """A recurrent layer "rnn" and, where `head` is given, a Dense "head" behind it."""
+    recurrent = getattr(keras.layers, cell)(units, return_sequences=return_sequences, name="rnn", **options)
+    layers = [recurrent, keras.layers.Dense(head, name="head")] if head else [recurrent]
+    return sequential(*layers)
+
+
+def waves(steps: int, seed: int = 1, batch: int = 1) -> np.ndarray:
+    """(batch, steps, 3) float32 within +-2."""
     rng = np.random.default_rng(seed)
     time = np.arange(steps)[:, None]
-    return (np.sin(time / rng.uniform(3, 20, 3)) + rng.uniform(-1, 1, (steps, 3))).astype(np.float32)
+    noise = rng.uniform(-1, 1, (batch, steps, FEATURES))
+    return (np.sin(time / rng.uniform(3, 20, (batch, 1, FEATURES))) + noise).astype(np.float32)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.affine_quantization import Affine, affine_from_range, quantize_weights, symmetric_weight_scale
+from keras_models.affine_quantization import (
+    Affine,
+    affine_from_range,
+    power_of_two_affine,
+    quantize_weights,
+    symmetric_weight_scale,
+)
 
 RANGES = [(-1.0, 1.0), (0.0, 6.0), (-3.0, 0.0), (0.5, 6.0), (-6.0, -0.5), (-1e-6, 2e-6), (-1e6, 3.3), (-0.001, 500.0)]
 RANGES += [tuple(sorted(pair)) for pair in np.random.default_rng(0).normal(0, 5, (40, 2))]
@@ -39,10 +45,60 @@ def test_equals_fake_quantization(low, high):
     assert tie.mean() < 0.01
 
 
+@pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(("low", "high"), RANGES)
-def test_the_range_of_a_result_gives_the_same_result(low, high):
-    affine = affine_from_range(low, high)
-    assert affine_from_range(*affine.range) == affine
+def test_the_range_of_a_result_gives_the_same_result(low, high, bits):
+    affine = affine_from_range(low, high, bits=bits)
+    assert affine_from_range(*affine.range, bits=bits) == affine
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_int16_is_symmetric(low, high):
+    """zero_point 0, the whole range, but for the rounding of the scale to 12 bits and 0.4 % beside a power of two."""
+    affine = affine_from_range(low, high, bits=16)
+    largest = max(-low, high, 0)
+    assert (affine.zero_point, affine.bits, affine.dtype) == (0, 16, "int16")
+    assert affine.scale == twelve_bits(affine.scale)
+    assert 1 - 1 / 4096 < 32767 * affine.scale / largest < 1 + 1 / 240
+    values = values_around(low, high)
+    expected = tf.quantization.fake_quant_with_min_max_vars(values, *affine.range, num_bits=16).numpy()
+    ours = affine.dequantize(affine.quantize(values))
+    assert np.mean(np.abs(ours - expected) > affine.scale * 0.01) < 0.02  # ties of a float32 quotient
+
+
+@pytest.mark.parametrize("factor", np.linspace(-0.004, 0.004, 33))
+def test_int16_keeps_away_from_powers_of_two(factor):
+    """Within 0.1 % of an octave of one LiteRT's int16 LOGISTIC and TANH take a short cut, 11 quanta off."""
+    affine = affine_from_range(-32767 * 2.0 ** (factor - 12), 1.0, bits=16)
+    octave = np.log2(affine.scale)
+    assert abs(octave - round(octave)) > 1.5e-3 and abs(octave + 12 - factor) < 8e-3
+    assert affine.scale == twelve_bits(affine.scale)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("seed", range(30))
+def test_of_a_factor_the_quotient_with_the_product_is_short(seed, bits):
+    """Then LiteRT (float32) and TensorFlow Lite Micro (float64) rescale a MUL by the same number."""
+    rng = np.random.default_rng(seed)
+    unit = affine_from_range(*np.sort(rng.normal(0, 5, 2)), bits=bits).scale
+    # Every third scale just beside a power of two, from which int16 keeps away elsewhere.
+    limit = 32767 * 2.0 ** rng.integers(-14, -8) if seed % 3 == 0 else abs(rng.normal(0, 5))
+    affine = affine_from_range(-limit, limit / 2, unit, bits)
+    quotient = affine.scale / unit
+    assert quotient == twelve_bits(quotient)
+    assert np.float64(np.float32(affine.scale) / np.float32(unit)) == quotient
+    span = 1.5 * limit / 255 if bits == 8 else limit / 32767
+    assert 1 - 1 / 4096 < affine.scale / span < 1 + 1 / 240
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 0.9), (-0.3, 1.0), (-5.0, 8.001), (-2e-6, 1e-6), (0.0, 300.0)])
+def test_the_least_power_of_two_that_covers_a_range(low, high, bits):
+    affine = power_of_two_affine(low, high, bits)
+    largest, limit = max(-low, high), affine.scale * 2 ** (bits - 1)
+    assert np.log2(affine.scale) % 1 == 0 and affine.zero_point == 0 and affine.bits == bits
+    assert limit / 2 < largest <= limit
+    assert power_of_two_affine(*affine.range, bits) == affine
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -74,8 +130,11 @@ def test_ties_go_away_from_zero_as_in_the_kernel():
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (np.nan, 1.0), (-1.0, np.nan), (0.0, np.inf), (-np.inf, 0.0)])
 def test_a_range_that_is_none(low, high):
-    with pytest.raises(ValueError, match="finite range"):
-        affine_from_range(low, high)
+    for bits in (8, 16):
+        with pytest.raises(ValueError, match="finite range"):
+            affine_from_range(low, high, bits=bits)
+        with pytest.raises(ValueError, match="finite range"):
+            power_of_two_affine(low, high, bits)
 
 
 def test_not_a_number():

@@ -1,4 +1,4 @@
-"""Fake quantizers of TFMOT inside Keras 3 layers, against TensorFlow's kernels."""
+"""Fake quantizers of TFMOT inside Keras 3 layers, against TensorFlow's kernels and numpy."""
 
 import keras
 import numpy as np
@@ -6,17 +6,26 @@ import pytest
 import tensorflow as tf
 
 from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT, quantize_weights
-from keras_models.quantizers import TensorQuantizer, WeightQuantizer, fixed_fake_quant
+from keras_models.quantizers import FixedQuantizer, TensorQuantizer, WeightQuantizer, WidenedQuantizer, weight_scale
 
 VALUES = np.random.default_rng(0).normal(0.5, 2, (50, 4)).astype(np.float32)
 
 
-def layer():
-    return keras.layers.Layer(name="owner")
+def tensor_quantizer(name="tensor", values=None, **options):
+    """A quantizer that saw `values`."""
+    quantizer = TensorQuantizer(keras.layers.Layer(name="owner"), name, **options)
+    if values is not None:
+        quantizer(np.asarray(values, np.float32), observe=True)
+    return quantizer
+
+
+def is_nearly_everywhere(ours, expected, step):
+    """Equal but at ties, which a float32 quotient may round to the other side."""
+    return np.mean(np.abs(np.asarray(ours) - expected) > step * 0.01) < 0.02
 
 
 def test_range_is_the_exact_range_of_everything_seen():
-    quantizer = TensorQuantizer(layer(), "tensor")
+    quantizer = tensor_quantizer()
     for part in np.split(VALUES, 5):
         quantizer(part, observe=True)
     low, high = quantizer.affine.range
@@ -25,9 +34,23 @@ def test_range_is_the_exact_range_of_everything_seen():
     assert step == pytest.approx((VALUES.max() - VALUES.min()) / 255, rel=1 / 4096)  # a scale has 12 bits
 
 
-def test_without_observing_the_range_stays_and_values_saturate():
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(VALUES, observe=True)
+def test_int16_range_is_symmetric():
+    quantizer = tensor_quantizer(values=[-1.0, 3.3], bits=16)
+    assert quantizer.affine.zero_point == 0
+    assert quantizer.affine.range == pytest.approx((-3.3, 3.3), rel=1 / 2048)
+
+
+def test_power_of_two():
+    """May be asked for after the tensor was declared: only then it is known who reads it."""
+    quantizer = tensor_quantizer(values=[-1.0, 3.3], bits=16)
+    quantizer.power_of_two = True
+    assert quantizer.affine.scale == 4 / 32768
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_without_observing_the_range_stays_and_values_saturate(bits):
+    quantizer = tensor_quantizer(values=VALUES, bits=bits)
+    quantizer.settle(1.0, np.inf)
     before = quantizer.affine
     far = quantizer(100 * VALUES, observe=False).numpy()
     assert quantizer.affine == before
@@ -35,61 +58,87 @@ def test_without_observing_the_range_stays_and_values_saturate():
 
 
 def test_values_are_those_of_the_kernel():
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(VALUES, observe=True)
+    quantizer = tensor_quantizer(values=VALUES)
     expected = tf.quantization.fake_quant_with_min_max_vars(VALUES, VALUES.min(), VALUES.max())
     np.testing.assert_array_equal(quantizer(VALUES, observe=False), expected)
 
 
-def test_a_range_that_never_moved_is_named():
-    quantizer = TensorQuantizer(layer(), "candidate")
-    with pytest.raises(ValueError, match="candidate.*calibrate"):
+@pytest.mark.parametrize("options", [{}, {"bits": 16}, {"power_of_two": True}])
+def test_a_range_that_never_moved_is_named(options):
+    quantizer = tensor_quantizer("candidate", **options)
+    with pytest.raises(ValueError, match="layer 'owner', tensor 'candidate'.*calibrate on streams that move it"):
         _ = quantizer.affine
     quantizer(np.zeros((2, 2), np.float32), observe=True)
     with pytest.raises(ValueError, match="candidate.*calibrate"):
-        _ = quantizer.affine
+        quantizer.settle(1.0, np.inf)
+    assert not quantizer.is_settled
 
 
-def test_settled_the_range_is_that_of_the_converted_tensor():
+@pytest.mark.parametrize("options", [{}, {"bits": 16}, {"power_of_two": True}, {"bits": 16, "power_of_two": True}])
+def test_settled_the_range_is_that_of_the_converted_tensor(options):
     """Fake quantization then gives the very reals the integers stand for."""
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(VALUES, observe=True)
+    quantizer = tensor_quantizer(values=VALUES, **options)
+    assert not quantizer.is_settled
     quantizer.settle(1.0, np.inf)
-    affine = quantizer.affine
-    integers = affine.quantize(VALUES)
-    ours = quantizer(VALUES, observe=False).numpy()
-    assert np.mean(np.abs(ours - affine.dequantize(integers)) > affine.scale * 1e-3) < 0.01  # ties
+    assert quantizer.is_settled
+    affine, form = quantizer.affine, quantizer.form
+    expected = affine.dequantize(affine.quantize(VALUES))
+    assert is_nearly_everywhere(quantizer(VALUES, observe=False), expected, affine.scale)
+    assert (float(form.scale), int(form.zero_point), form.bits) == (affine.scale, affine.zero_point, affine.bits)
     quantizer.settle(1.0, np.inf)
     assert quantizer.affine == affine, "settled twice is settled once"
 
 
 def test_settling_narrows_only():
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(np.array([-1.0, 9.0], np.float32), observe=True)
+    quantizer = tensor_quantizer(values=[-1.0, 9.0])
     quantizer.settle(1.0, 3.0)
     assert quantizer.affine.range == pytest.approx((-1, 3), abs=4 / 255)
 
 
 def test_settling_keeps_the_share_asked_for():
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(np.array([-1.0, 9.0], np.float32), observe=True)
+    quantizer = tensor_quantizer(values=[-1.0, 9.0])
     quantizer.settle(0.5, np.inf)
     assert quantizer.affine.range == pytest.approx((-0.5, 4.5), abs=5 / 255)
 
 
-def test_weights_follow_their_values_also_in_evaluation():
-    quantizer = WeightQuantizer(layer(), "kernel")
-    for scale in (1, 10, 0.1):
-        weights = scale * VALUES
-        integers, affine = quantize_weights(weights)  # what is shipped; proven in test_affine_quantization.py
-        ours = quantizer(weights).numpy()
-        assert np.mean(np.abs(ours - affine.dequantize(integers)) > affine.scale * 1e-3) < 0.01  # ties
-        assert np.abs(ours - weights).max() <= 0.52 * affine.scale + np.abs(weights).max() / 4096
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_factor_of_a_product_has_a_short_quotient_with_it(bits):
+    product, factor = (tensor_quantizer(values=values, bits=bits) for values in ([-1.0, 3.3], [-0.7, 0.1]))
+    factor.product = product
+    product.settle(1.0, np.inf)
+    factor.settle(1.0, np.inf)
+    quotient = factor.affine.scale / product.affine.scale
+    significand, _ = np.frexp(quotient)
+    assert significand * 4096 == int(significand * 4096)
+    span = 0.8 / 255 if bits == 8 else 0.7 / 32767
+    assert factor.affine.scale == pytest.approx(span, rel=1 / 2048)
 
 
-def test_the_gradient_passes_inside_the_range_and_stops_outside():
-    quantizer = TensorQuantizer(layer(), "tensor")
-    quantizer(np.array([-1.0, 1.0], np.float32), observe=True)
+@pytest.mark.parametrize("scale", [1, 10, 0.1, 0])
+def test_weights_follow_their_values_also_in_evaluation(scale):
+    quantizer, weights = WeightQuantizer(keras.layers.Layer(name="owner"), "kernel"), scale * VALUES
+    quantizer(5 * VALUES)  # what was before leaves no trace
+    integers, affine = quantize_weights(weights)  # what is shipped; proven in test_affine_quantization.py
+    assert float(weight_scale(tf.constant(weights, tf.float32))) == affine.scale
+    ours = quantizer(weights.astype(np.float32)).numpy()
+    assert is_nearly_everywhere(ours, affine.dequantize(integers), affine.scale)
+    assert np.abs(ours - weights).max() <= 0.52 * affine.scale + np.abs(weights).max() / 4096
+
+
+def test_the_gradient_of_weights_passes():
+    weights = tf.constant(VALUES)
+    quantizer = WeightQuantizer(keras.layers.Layer(name="owner"), "kernel")
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        result = quantizer(weights)
+    passed = tape.gradient(result, weights).numpy()
+    assert set(np.unique(passed)) <= {0, 1} and passed.mean() > 0.98  # the largest may lie beyond a scale rounded down
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_gradient_passes_inside_the_range_and_stops_outside(bits):
+    quantizer = tensor_quantizer(values=[-1.0, 1.0], bits=bits)
+    quantizer.settle(1.0, np.inf)
     values = tf.constant([-5.0, -0.5, 0.3, 5.0])
     with tf.GradientTape() as tape:
         tape.watch(values)
@@ -97,10 +146,48 @@ def test_the_gradient_passes_inside_the_range_and_stops_outside():
     np.testing.assert_array_equal(tape.gradient(result, values), [0, 1, 1, 0])
 
 
-@pytest.mark.parametrize(("affine", "low", "high"), [(SIGMOID_OUTPUT, 0, 255 / 256), (TANH_OUTPUT, -1, 127 / 128)])
+@pytest.mark.parametrize(("affine", "low", "high"), [
+    (SIGMOID_OUTPUT[8], 0, 255 / 256), (TANH_OUTPUT[8], -1, 127 / 128),
+    (SIGMOID_OUTPUT[16], -1, 32767 / 32768), (TANH_OUTPUT[16], -1, 32767 / 32768),
+])
 def test_what_the_kernels_dictate(affine, low, high):
     values = np.linspace(-1.5, 1.5, 999, dtype=np.float32)
-    result = fixed_fake_quant(values, affine).numpy()
-    assert (result.min(), result.max()) == (low, high)
+    quantizer = FixedQuantizer(affine)
+    quantizer.settle(0.5, 0.1)  # changes nothing
+    result = quantizer(values).numpy()
+    assert quantizer.is_settled and (result.min(), result.max()) == (low, high)
     inside = (values > low) & (values < high)
     assert np.abs(result - values)[inside].max() <= affine.scale / 2 * 1.001
+    assert (float(quantizer.form.scale), int(quantizer.form.zero_point)) == (affine.scale, affine.zero_point)
+
+
+def test_widened_to_16_bits_every_int8_is_itself():
+    source = tensor_quantizer(values=[-0.2, 5.0])
+    source.settle(1.0, np.inf)
+    wide = WidenedQuantizer(source, 16)
+    reals = source.affine.dequantize(np.arange(-128, 128))
+    np.testing.assert_array_equal(wide.affine.dequantize(wide.affine.quantize(reals)), reals)
+    np.testing.assert_array_equal(wide(reals), reals)
+    assert wide.affine.zero_point == 0 and float(wide.form.scale) == wide.affine.scale
+
+
+def test_narrowed_to_8_bits_only_the_last_half_step_saturates():
+    source = tensor_quantizer(values=[-3.0, 2.0], bits=16)
+    source.settle(1.0, np.inf)
+    narrow = WidenedQuantizer(source, 8)
+    reals = source.affine.dequantize(np.arange(-32768, 32768, 7))
+    ours = narrow(reals).numpy()
+    assert is_nearly_everywhere(ours, narrow.affine.dequantize(narrow.affine.quantize(reals)), narrow.affine.scale)
+    assert np.abs(ours - reals).max() <= narrow.affine.scale * 1.001
+    inside = reals < 126 * narrow.affine.scale
+    assert np.abs(ours - reals)[inside].max() <= narrow.affine.scale * 0.501
+
+
+def test_a_widened_range_is_settled_with_its_source():
+    source = tensor_quantizer(values=[-3.0, 2.0], bits=8)
+    wide = WidenedQuantizer(source, 16)
+    assert not wide.is_settled
+    wide(np.array([100.0], np.float32), observe=True)
+    source.settle(1.0, np.inf)
+    limit = 256 * source.affine.scale
+    assert wide.is_settled and wide.affine.range == pytest.approx((-limit, limit), rel=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Form:
-    """GRU layers one on the other, then an optional Dense head."""
+    """Recurrent layers one on the other, then an optional Dense head. `cell`: "GRU", "LSTM" or "SimpleRNN"."""
 
     units: tuple[int, ...]
     features: int = 3
@@ -16,11 +16,13 @@ class Form:
     use_bias: bool = True
     return_sequences: bool = True
     head: int | None = 2
+    cell: str = "GRU"
 
     def __str__(self):
-        flags = ("after" if self.reset_after else "before", "bias" if self.use_bias else "nobias",
-                 "all" if self.return_sequences else "last")
-        return "-".join([*map(str, self.units), *flags])
+        flags = ("bias" if self.use_bias else "nobias", "all" if self.return_sequences else "last")
+        if self.cell == "GRU":
+            flags = ("after" if self.reset_after else "before", *flags)
+        return "-".join([self.cell, *map(str, self.units), *flags])
 
 
 FORMS = (
@@ -33,16 +35,25 @@ FORMS = (
     Form((8, 4), reset_after=False),
     Form((6,), return_sequences=False),
     Form((4,), head=None),
+    Form((1,), features=1, cell="LSTM"),
+    Form((16,), use_bias=False, cell="LSTM"),
+    Form((8, 4), cell="LSTM"),
+    Form((1,), features=1, cell="SimpleRNN"),
+    Form((16,), use_bias=False, cell="SimpleRNN"),
+    Form((8, 4), head=None, cell="SimpleRNN"),
 )
 
 
 def recurrent_model(form: Form, seed: int = 0, gain: float = 1.5) -> keras.Model:
     """x (batch, timesteps, features) -> y. `gain` > 1: gates that open and close, not the mild ones of a new model."""
     x = values = keras.Input((None, form.features), name="x")
+    options = {"reset_after": form.reset_after} if form.cell == "GRU" else {}
     for i, units in enumerate(form.units):
-        last = i == len(form.units) - 1
-        values = keras.layers.GRU(units, reset_after=form.reset_after, use_bias=form.use_bias, name=f"gru{i}",
-                                  return_sequences=form.return_sequences or not last)(values)
+        return_sequences = form.return_sequences or i < len(form.units) - 1
+        layer = getattr(keras.layers, form.cell)(
+            units, use_bias=form.use_bias, return_sequences=return_sequences, name=f"{form.cell.lower()}{i}", **options
+        )
+        values = layer(values)
     if form.head:
         values = keras.layers.Dense(form.head, use_bias=form.use_bias, name="head")(values)
     model = keras.Model(x, values, name="small")

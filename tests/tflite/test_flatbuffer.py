@@ -108,6 +108,28 @@ def test_quantized_per_channel():
         read_flatbuffer(tiny(scale=[0.5, 0.25]))
 
 
-def test_no_signature():
-    with pytest.raises(ValueError, match="no signature 'step'"):
-        read_flatbuffer(tiny(key="stop"))
+def test_two_tensors_of_one_name():
+    """A file may do that; a step graph may not."""
+    writer = StepModelWriter()
+    x, between, y = (writer.tensor(name, [1, 2]) for name in ("x", "same", "same"))
+    writer.op("TANH", [x], [between])
+    writer.op("ABS", [between], [y])
+    graph = read_flatbuffer(writer.write({"x": x}, {"y": y}))
+    graph.check()
+    assert [op.outputs for op in graph.ops] == [("t1",), ("t2",)]
+
+
+def test_a_dtype_the_step_graph_does_not_hold():
+    writer = StepModelWriter()
+    x, y = writer.tensor("x", [1, 2]), writer.tensor("y", [1, 2])
+    writer.op("ABS", [x], [y])
+    for tensor in writer.graph.tensors:
+        tensor.type = schema.TensorType.UINT8
+    with pytest.raises(ValueError, match="tensor 'x' is of uint8"):
+        read_flatbuffer(writer.write({"x": x}, {"y": y}))
+
+
+def test_which_signature():
+    """The only one there is, whatever its name; see test_foreign_models for the rest."""
+    graph = read_flatbuffer(tiny(key="stop"))
+    assert (graph.inputs, graph.outputs) == ((("x", "x"),), (("y", "y"),))

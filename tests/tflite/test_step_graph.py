@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_models.affine_quantization import Affine
-from tflite.step_graph import Op, StepGraph, StepGraphBuilder, Tensor
+from tflite.step_graph import ABSENT, Op, StepGraph, StepGraphBuilder, Tensor
 
 TENSORS = (Tensor("x", (1, 2)), Tensor("h", (1, 2)), Tensor("sum", (1, 2)), Tensor("y", (1, 2)))
 ADD, TANH = Op("ADD", ("x", "h"), ("sum",)), Op("TANH", ("sum",), ("y",))
@@ -30,6 +30,8 @@ def test_a_whole_graph_passes():
         ({"tensors": (TENSORS[0], Tensor("h", (1, 2), "int8"), *TENSORS[2:])}, "state 'h0' changes its form"),
         ({"tensors": (TENSORS[0], Tensor("h", (1, 2), affine=Affine(0.5, 1)), *TENSORS[2:])}, "changes its form"),
         ({"states": (("h0", "h", "y"),), "ops": (ADD,)}, "state 'h0'"),
+        ({"tensors": (*TENSORS, Tensor("z", (1, 2), "uint8"))}, "'z': expected one of float32, .* got uint8"),
+        ({"ops": (ADD, Op("TANH", ("sum",), ("y",), (), ("z",)))}, "operator 1 TANH has the unknown intermediate 'z'"),
     ],
 )
 def test_what_cannot_run(changed, message):
@@ -51,8 +53,36 @@ def test_builder_stores_equal_constants_once():
     assert len({first, *others}) == 5
 
 
-def test_builder_refuses_a_name_twice():
+def test_an_input_that_is_not_given_and_a_variable():
+    variable = Tensor("kept", (1, 2), variable=True)
+    graph((*TENSORS, variable), (ADD, Op("TANH", ("sum", ABSENT, "kept"), ("y",), (), ("kept",)))).check()
+    with pytest.raises(ValueError, match="reads 'kept' before it is written"):
+        graph((*TENSORS, Tensor("kept", (1, 2))), (ADD, Op("TANH", ("kept",), ("y",)))).check()
+
+
+def test_builder_gives_every_tensor_a_name_of_its_own():
     builder = StepGraphBuilder()
-    builder.tensor("x", 2)
-    with pytest.raises(ValueError, match="'x' exists already"):
-        builder.tensor("x", 2)
+    names = [builder.tensor("x", 2), builder.tensor("x", 3), builder.tensor("x:2", 4), builder.tensor("x", 5),
+             builder.constant("x", np.zeros(6, np.float32))]
+    assert len(set(names)) == 5 and names[0] == "x"
+    assert [builder.width(name) for name in names] == [2, 3, 4, 5, 6]
+
+
+def test_form_of_a_tensor():
+    builder = StepGraphBuilder()
+    names = [
+        builder.tensor("real", 3),
+        builder.tensor("int8", 3, Affine(0.5, 1)),
+        builder.tensor("int16", 3, Affine(0.5, 0, 16)),
+        builder.tensor("table", affine=Affine(0.5, 0, 16), dtype="float32", shape=(2, 3)),
+        builder.tensor("state", 3, variable=True),
+    ]
+    assert [builder.dtype(name) for name in names] == ["float32", "int8", "int16", "float32", "float32"]
+    assert [builder.shape(name) for name in names] == [(1, 3), (1, 3), (1, 3), (2, 3), (1, 3)]
+    assert [tensor.variable for tensor in builder.tensors] == [False] * 4 + [True]
+
+
+def test_an_operator_that_writes_nothing():
+    builder = StepGraphBuilder()
+    assert builder.op("CALL_ONCE", [], [], initSubgraphIndex=1) == ABSENT
+    assert builder.ops == [Op("CALL_ONCE", (), (), (("initSubgraphIndex", 1),))]

@@ -19,12 +19,12 @@ def load_model(model: bytes | str | os.PathLike, runtime: str = "litert", **opti
     """Loads a .tflite (a path or its bytes) that is known to be sound; `probe` first what is not.
 
     Args:
-        model: path or bytes of a model with a signature `step`.
+        model: path or bytes. One step is its signature `step`, or the only one it has, or its first subgraph.
         runtime: "litert" (option `kernels`: "default", "builtin", "reference") or "tflm" (option
             `arena_bytes`).
 
     Raises:
-        UserError: unknown runtime, no .tflite, no usable signature `step`, or the runtime refuses the model.
+        UserError: unknown runtime, no .tflite, no usable signature, or the runtime refuses the model.
     """
     if runtime not in RUNTIMES:
         raise UserError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")

@@ -22,41 +22,36 @@ class LiteRTRuntime:
     """A step model on LiteRT, one thread (see `StepRuntime` for the contract).
 
     Args:
-        model: the bytes of a .tflite with a signature `step`.
+        model: the bytes of a .tflite, one step of which its signature describes (see `read_step_signature`).
         kernels: "default" (XNNPACK), "builtin" (no delegate) or "reference".
 
     Raises:
-        UserError: an unknown `kernels`, or a model without a usable signature `step`.
+        UserError: an unknown `kernels`, or a model without a usable signature.
         ValueError, RuntimeError: LiteRT refuses the model.
     """
 
     def __init__(self, model: bytes, kernels: str = "default"):
         if kernels not in KERNELS:
             raise UserError(f"kernels: expected one of {', '.join(KERNELS)}, got {kernels!r}")
-        self._signature = signature = read_step_signature(model)
-        if signature.has_resources and not signature.resets:
-            raise UserError(f"model: keeps state inside but offers no signature `{RESET}`; convert it with edgernn")
+        self.signature = read_step_signature(model)
         self.kernels = kernels
-        self.inputs, self.outputs, self.state_specs = signature.specs
-        with withheld_stderr():  # "Created TensorFlow Lite XNNPACK delegate" is not for users
-            self._interpreter = Interpreter(
-                model_content=model, num_threads=1, experimental_op_resolver_type=KERNELS[kernels]
-            )
-            self._interpreter.allocate_tensors()
-        self._run = self._interpreter.invoke
+        self.inputs, self.outputs, self.state_specs = self.signature.specs
+        self._model = model
+        self._open()
         self._check_nothing_moves()
-        self._bind()
         self.reset()
 
     def reset(self) -> None:
-        """Puts every state to real 0."""
-        for spec in self.state_specs:
-            self._state_views[spec.name][...] = spec.reset_value()
-        if self._signature.resets:
+        """Puts every state, outside or inside the model, to real 0."""
+        if self.signature.has_resources and not self.signature.resets:
+            self._open()  # a foreign model: LiteRT resets no resource variable, only a new interpreter has none yet
+        elif self.signature.resets:
             # Not kept: a living signature runner holds the interpreter, and `invoke` then refuses to run.
             self._interpreter.get_signature_runner(RESET)()
-        else:
+        if self.signature.has_variables:
             self._interpreter.reset_all_variables()
+        for spec in self.state_specs:
+            self._state_views[spec.name][...] = spec.reset_value()
 
     def step(self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Runs one time step; see `StepRuntime.step`."""
@@ -82,9 +77,21 @@ class LiteRTRuntime:
         for name, values in checked_states(states, self.state_specs).items():
             self._state_views[name][...] = values
 
+    def _open(self) -> None:
+        """A fresh interpreter, its inputs and states at real 0."""
+        with withheld_stderr():  # "Created TensorFlow Lite XNNPACK delegate" is not for users
+            self._interpreter = Interpreter(
+                model_content=self._model, num_threads=1, experimental_op_resolver_type=KERNELS[self.kernels]
+            )
+            self._interpreter.allocate_tensors()
+        for port in self.signature.inputs + self.signature.states_in:
+            self._interpreter.set_tensor(port.tensor, port.spec.reset_value()[np.newaxis])
+        self._run = self._interpreter.invoke
+        self._bind()
+
     def _bind(self) -> None:
         """Views of the interpreter's own memory at every end of the signature."""
-        signature = self._signature
+        signature = self.signature
         self._input_views = {port.spec.name: self._view(port) for port in signature.inputs}
         self._output_views = {port.spec.name: self._view(port) for port in signature.outputs}
         self._state_views = {port.spec.name: self._view(port) for port in signature.states_in}
@@ -99,7 +106,7 @@ class LiteRTRuntime:
         A state that leaves through another state's entry (a delay line) would be overwritten before it
         is copied; such models copy through a buffer of their own.
         """
-        ports = list(zip(self._signature.states_in, self._signature.states_out, strict=True))
+        ports = list(zip(self.signature.states_in, self.signature.states_out, strict=True))
         pairs = [(_memory(self._view(before)), _memory(self._view(after))) for before, after in ports]
         entries = {before.tensor for before, _ in ports}
         if not any(after.tensor in entries and after.tensor != before.tensor for before, after in ports):
@@ -109,8 +116,8 @@ class LiteRTRuntime:
         return saves + [(target, buffer) for buffer, (target, _) in zip(buffers, pairs, strict=True)]
 
     def _check_nothing_moves(self) -> None:
-        """One run on what the memory holds: the views of `_view` need tensors that stay in place."""
-        signature = self._signature
+        """One run on zeros: the views of `_view` need tensors that stay in place."""
+        signature = self.signature
         ports = signature.inputs + signature.outputs + signature.states_in + signature.states_out
         before = [self._address(port) for port in ports]
         self._run()

@@ -14,7 +14,7 @@ class TensorSpec:
     """One input, output or state of a step model, as the caller sees it.
 
     Attributes:
-        name: its name in the signature `step`.
+        name: its name in the signature.
         shape: without the leading batch dimension (which is 1).
         dtype: numpy name of the element type, e.g. "float32" or "int8".
         scale: real value of one integer step; 0.0 where the tensor holds real values.
@@ -59,6 +59,8 @@ class TensorSpec:
 @runtime_checkable
 class StepRuntime(Protocol):
     """A loaded step model. Not thread-safe; two instances share nothing.
+
+    A model may keep state inside: `reset` reaches it, but it is not among `state_specs` and `states`.
 
     Attributes:
         inputs: readings of one step, in signature order.
@@ -135,6 +137,8 @@ def checked_states(states: Mapping[str, np.ndarray], specs: tuple[TensorSpec, ..
 
 def _array_of_numbers(x: object, spec: TensorSpec, dtype: str) -> np.ndarray:
     try:
+        if np.dtype(dtype).kind != "f" and np.asarray(x).dtype.kind == "f":
+            raise TypeError("fractions")  # numpy would cut them off
         return np.asarray(x, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(

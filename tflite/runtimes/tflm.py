@@ -22,35 +22,35 @@ class TflmRuntime:
     """A step model on TFLite Micro (see `StepRuntime` for the contract).
 
     Args:
-        model: the bytes of a .tflite with a signature `step`.
+        model: the bytes of a .tflite, one step of which its signature describes (see `read_step_signature`).
         arena_bytes: size of the tensor arena; by default generous.
 
     Raises:
-        UserError: a model without a usable signature `step`.
+        UserError: a model without a usable signature.
         RuntimeError: TFLite Micro refuses the model (an operator it lacks, too small an arena).
     """
 
     def __init__(self, model: bytes, arena_bytes: int | None = None):
-        self._signature = read_step_signature(model)
-        self.inputs, self.outputs, self.state_specs = self._signature.specs
+        self.signature = read_step_signature(model)
+        self.inputs, self.outputs, self.state_specs = self.signature.specs
         self._interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena_bytes or arena_for(model))
         self._states: dict[str, np.ndarray] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Puts every state, external or inside the interpreter, to real 0."""
+        """Puts every state, outside or inside the model, to real 0."""
         self._interpreter.reset()
         self._states = {spec.name: spec.reset_value() for spec in self.state_specs}
 
     def step(self, x: np.ndarray | Mapping[str, np.ndarray], raw: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Runs one time step; see `StepRuntime.step`."""
         readings = checked_readings(x, self.inputs, raw)
-        for port in self._signature.inputs:
+        for port in self.signature.inputs:
             self._interpreter.set_input(readings[port.spec.name][np.newaxis], port.position)
-        for port in self._signature.states_in:
+        for port in self.signature.states_in:
             self._interpreter.set_input(self._states[port.spec.name][np.newaxis], port.position)
         self._interpreter.invoke()
-        for port in self._signature.states_out:
+        for port in self.signature.states_out:
             self._states[port.spec.name] = self._interpreter.get_output(port.position)[0].copy()
         return self._read(raw)
 
@@ -70,7 +70,7 @@ class TflmRuntime:
 
     def _read(self, raw: bool) -> np.ndarray | dict[str, np.ndarray]:
         results = {}
-        for port in self._signature.outputs:
+        for port in self.signature.outputs:
             values = self._interpreter.get_output(port.position)[0]
             real = port.spec.is_quantized and not raw
             results[port.spec.name] = port.spec.dequantize(values) if real else values.copy()

@@ -66,15 +66,6 @@ def test_missing_file(tmp_path):
     assert "cannot be read (Is a directory)" in message_of(read_model, tmp_path)
 
 
-def test_foreign_signature():
-    writer = StepModelWriter()
-    x, y = writer.tensor("x", [1, 2]), writer.tensor("y", [1, 2])
-    writer.op("ABS", [x], [y])
-    content = writer.write({"x": x}, {"y": y})
-    foreign = content.replace(b"step", b"main")
-    assert "no signature `step` (found: main)" in message_of(load_model, foreign)
-
-
 def test_batch_other_than_one():
     writer = StepModelWriter()
     x, y = writer.tensor("x", [4, 2]), writer.tensor("y", [4, 2])

@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from runtime_ways import WAYS
 
 from pipeline.user_error import UserError
 from tflite.runtimes import StepRuntime, TensorSpec, load_model
 
-WAYS = {
-    "litert-default": {"runtime": "litert", "kernels": "default"},
-    "litert-builtin": {"runtime": "litert", "kernels": "builtin"},
-    "litert-reference": {"runtime": "litert", "kernels": "reference"},
-    "tflm": {"runtime": "tflm"},
-}
 FEATURES, UNITS, OUTPUTS = 8, 32, 8
 
 

@@ -1,0 +1,146 @@
+"""What must hold of every randomly drawn model: a clear refusal where it cannot stream, else parity on every runtime."""
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from random_models import RandomModel, random_model, reset_states
+
+from keras_models import quantize_aware
+from keras_models.qat_model import calibrate
+from tflite import convert
+from tflite.exposed_states import exposed_states
+from tflite.flatbuffer import read_flatbuffer
+from tflite.parity import parity
+from tflite.quanta import output_quanta
+from tflite.runtimes import load_model
+
+SECONDS_PER_DRAW = 120
+# Of the largest output: the order of float sums, carried on by some tens of steps.
+FLOAT_TOLERANCE = 1e-5
+
+
+def prove_draws(seeds: Sequence[int], journal: Path) -> dict[int, str]:
+    """By seed "refused", "passed", or what is wrong. The seed in work stands in `journal`: the parent reads it there
+    when a draw kills this process, by a crash of its own or by the alarm at its time limit."""
+    outcomes = {}
+    for seed in seeds:
+        journal.write_text(str(seed))
+        signal.alarm(SECONDS_PER_DRAW)
+        started = time.perf_counter()
+        try:
+            outcomes[seed] = prove(random_model(seed))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            outcomes[seed] = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}"
+        if os.environ.get("EDGERNN_SHOW_DRAWS"):
+            print(f"{seed} {time.perf_counter() - started:.1f} s {outcomes[seed]}", flush=True)
+        keras.backend.clear_session()
+    signal.alarm(0)
+    return outcomes
+
+
+def prove(draw: RandomModel) -> str:
+    """Raises AssertionError with the draw and what does not hold; returns "refused" or "passed"."""
+    if draw.refused is not None:
+        _prove_refusal(draw)
+        return "refused"
+    if draw.form.is_float:
+        _prove_float(draw)
+    else:
+        _prove_integers(draw)
+    return "passed"
+
+
+def _prove_refusal(draw: RandomModel) -> None:
+    try:
+        convert(draw.model, activations=draw.form.activations, state=draw.state, state_dtype=draw.form.state_dtype,
+                representative=_streams(draw))
+    except ValueError as error:
+        message = str(error)
+        assert repr(draw.refused) in message and "\n" not in message, f"{draw}: unclear: {message}"
+        return
+    raise AssertionError(f"{draw}: converted, though {draw.refused} has no form as a time step")
+
+
+def _prove_float(draw: RandomModel) -> None:
+    artifact = convert(draw.model, activations="float32", state=draw.state)
+    expected = _outputs(draw, draw.model(draw.inputs, training=False))
+    reset_states(draw.model)
+    for options in ({"kernels": "default"}, {"kernels": "reference"}, {"runtime": "tflm"}):
+        ours = _streamed(draw, artifact.tflite, **options)
+        for name, values in expected.items():
+            error = np.abs(_like(ours[name], values) - values).max() / np.abs(values).max()
+            assert error <= FLOAT_TOLERANCE, f"{draw}: {options}, output {name}: off by {error:.1e} of the largest"
+    _prove_parity(draw, artifact.tflite)
+
+
+def _prove_integers(draw: RandomModel) -> None:
+    twin = quantize_aware(draw.model, draw.form.activations, state_dtype=draw.form.state_dtype, state=draw.state)
+    calibrate(twin, [draw.inputs])
+    reset_states(twin)
+    artifact = convert(twin, state=draw.state)
+    quanta = _prove_parity(draw, artifact.tflite)
+    predicted = _outputs(draw, twin(draw.inputs, training=False))
+    ours = _streamed(draw, artifact.tflite, runtime="tflm")
+    for name, values in predicted.items():
+        quantum = np.maximum(quanta.get(name, 0), FLOAT_TOLERANCE * np.abs(values).max()).reshape(-1)
+        error = np.abs(_like(ours[name], values) - values).reshape(len(values), -1, len(quantum)) / quantum
+        assert error.max() <= 1, f"{draw}: output {name}: TFLite Micro off by {error.max():.1f} quanta of predict"
+
+
+def _prove_parity(draw: RandomModel, model: bytes) -> dict[str, np.ndarray]:
+    """LiteRT's reference kernels against TFLite Micro, every state forced equal before each step; states inside are the
+    states outside. Returns the quanta of the outputs."""
+    exposed = exposed_states(model)
+    quanta = output_quanta(read_flatbuffer(exposed))
+    runtimes = (load_model(exposed, kernels="reference"), load_model(exposed, "tflm"))
+    record = parity(*runtimes, [step for stream in _steps(draw) for step in stream], quanta)
+    assert record["max_lsb"] <= 1, f"{draw}: LiteRT against TFLite Micro: {record}"
+    if exposed != model:
+        for options in ({"kernels": "reference"}, {"runtime": "tflm"}):
+            inside, outside = (_streamed(draw, one, **options) for one in (model, exposed))
+            for name in inside:
+                assert np.array_equal(inside[name], outside[name]), f"{draw}: {options}, output {name}: state inside"
+    return quanta
+
+
+def _streams(draw: RandomModel) -> list[dict[str, np.ndarray]]:
+    return [{name: values[i] for name, values in draw.data.items()} for i in range(len(next(iter(draw.data.values()))))]
+
+
+def _steps(draw: RandomModel) -> list[list]:
+    """By stream, what `step` takes at each time step."""
+    single = len(draw.data) == 1
+    streams = []
+    for stream in _streams(draw):
+        rows = [{name: np.atleast_1d(row) for name, row in zip(stream, row, strict=True)}
+                for row in zip(*stream.values(), strict=True)]
+        streams.append([next(iter(row.values())) for row in rows] if single else rows)
+    return streams
+
+
+def _streamed(draw: RandomModel, model: bytes, **options) -> dict[str, np.ndarray]:
+    """By output name (streams, steps, ...)."""
+    runtime, streams = load_model(model, **options), []
+    for stream in _steps(draw):
+        runtime.reset()
+        results = [runtime.step(step) for step in stream]
+        streams.append([result if isinstance(result, dict) else {"y": result} for result in results])
+    return {name: np.array([[step[name] for step in stream] for stream in streams]) for name in streams[0][0]}
+
+
+def _outputs(draw: RandomModel, values) -> dict[str, np.ndarray]:
+    """By the name of the signature."""
+    values = values if isinstance(values, list | tuple) else [values]
+    names = draw.model.output_names if len(values) > 1 else ["y"]
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+
+
+def _like(ours: np.ndarray, keras_output: np.ndarray) -> np.ndarray:
+    """Of (streams, steps, ...) all steps, or the last where Keras gives that only."""
+    return ours if ours.shape == keras_output.shape else ours[:, -1]

@@ -1,0 +1,349 @@
+"""The contract of a step model: what must hold on every runtime it ships to, each point a measured figure and a limit.
+
+Per runtime: nothing is ever NaN; reset equals a fresh load; a stream in pieces equals the stream in one go; instances
+share no state; a step from the same state differs from TFLite Micro's by a quantum at most; states kept inside give
+the very bits of states carried outside; running freely it does not leave TFLite Micro, nor the sequence model it was
+made of. And of the file: a state has one form on both sides of the step, and no state stands at the end of its type.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tflite.exposed_states import KEEPS, exposed_states
+from tflite.flatbuffer import operator_names, read_flatbuffer
+from tflite.parity import parity
+from tflite.quanta import output_quanta
+from tflite.runtimes import StepRuntime, load_model
+from tflite.runtimes.step_runtime import TensorSpec
+from tflite.runtimes.step_signature import read_step_signature
+from tflite.saturation import saturations
+
+REFERENCE = "tflm"
+RUNTIMES = {
+    "litert reference": {"runtime": "litert", "kernels": "reference"},
+    "litert builtin": {"runtime": "litert", "kernels": "builtin"},
+    "litert default": {"runtime": "litert", "kernels": "default"},  # XNNPACK where it has a kernel: a phone
+    REFERENCE: {"runtime": "tflm"},
+}
+FILE = "file"  # stands for the runtime where a check needs none
+
+# Quanta a step may differ from TFLite Micro's: of tensors beside int8, and of int16. LiteRT's built-in kernels
+# approximate int16 TANH and LOGISTIC in their own way; XNNPACK rounds int8 products in its own way, and so does the
+# fused LSTM, another kernel in either runtime. A quantum of an int8 product is 256 of the int16 state it feeds.
+PARITY_QUANTA = {"litert reference": (1, 1), "litert builtin": (1, 8), "litert default": (8, 8 * 256)}
+FUSED_QUANTA = (2, 2 * 256)
+# Free runs: root mean squared distance from TFLite Micro, in terms of the spread of the output.
+FREE_RUN = {"float32": 1e-3, "int": 0.05}
+# ... and from the float model: above it, more than a sixteenth of the variance is lost.
+DRIFT = 0.25
+SEQUENCE_FLOAT = 1e-5
+SATURATED_STATE = 0.05
+LIVELY = 0.1  # share of the stream that other work between two pieces is made of
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check on one runtime.
+
+    Attributes:
+        figure: what was measured, in `unit`; NaN where that failed.
+        allowed: the largest figure that passes; None where it is reported only.
+    """
+
+    check: str
+    runtime: str
+    figure: float
+    allowed: float | None
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        """NaN never passes."""
+        return bool(np.isfinite(self.figure)) if self.allowed is None else bool(self.figure <= self.allowed)
+
+    def record(self) -> dict[str, str | float | bool | None]:
+        """For JSON."""
+        return {**vars(self), "passed": self.passed}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model the checks are about.
+
+    Attributes:
+        model: the bytes of a .tflite.
+        xs: readings by input name as `step(x, raw=True)` takes them; a stream from zero states.
+        load: opens a model on a runtime of `RUNTIMES`.
+        exposed: the same model with all states outside; None where the step graph cannot hold it.
+    """
+
+    model: bytes
+    xs: Sequence[Mapping[str, np.ndarray]]
+    load: Callable[[bytes, str], StepRuntime]
+    exposed: bytes | None
+
+    @cached_property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return read_step_signature(self.model).specs[1]
+
+    @cached_property
+    def keeps_state_inside(self) -> bool:
+        signature = read_step_signature(self.model)
+        return signature.has_resources or signature.has_variables
+
+    @cached_property
+    def is_fused(self) -> bool:
+        return any(kind in KEEPS for kind in operator_names(self.model))
+
+    @cached_property
+    def computed_types(self) -> set[int]:
+        """Element types (of the schema) of all tensors that are no constants."""
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(self.model, 0))
+        return {tensor.type for tensor in model.subgraphs[0].tensors if model.buffers[tensor.buffer].data is None}
+
+    @property
+    def is_float(self) -> bool:
+        return not self.computed_types & {schema.TensorType.INT8, schema.TensorType.INT16}
+
+
+def open_on(model: bytes, runtime: str) -> StepRuntime:
+    """The model on a runtime of `RUNTIMES`."""
+    return load_model(model, **RUNTIMES[runtime])
+
+
+def check_contract(
+    model: bytes,
+    xs: Sequence[Mapping[str, np.ndarray]],
+    *,
+    runtimes: Sequence[str] = tuple(RUNTIMES),
+    sequence: Mapping[str, np.ndarray] | None = None,
+    float_outputs: Mapping[str, np.ndarray] | None = None,
+    load: Callable[[bytes, str], StepRuntime] = open_on,
+) -> list[CheckResult]:
+    """Every check that applies to the model.
+
+    Args:
+        model: the bytes of a .tflite that is known to be sound (see `tflite.runtimes.probe`).
+        xs: readings by input name as `step(x, raw=True)` takes them, at least 20: a stream from zero states.
+        runtimes: names of `RUNTIMES` that run it.
+        sequence: what the Keras model it was made of says of `xs`, (steps, outputs) by output name: `predict` of the
+            float model, or of a `QuantizedModel`, which says the integers of the converted model.
+        float_outputs: what the float model says of `xs`, to measure drift by.
+        load: opens the model on a runtime.
+    """
+    subject = Subject(model, xs, load, _exposed(model))
+    results = [*_state_forms(subject), *_saturation(subject)]
+    traces = {runtime: trace(load(model, runtime), xs) for runtime in runtimes}
+    for runtime, free in traces.items():
+        results += _alone(subject, runtime, free)
+        results += _kept_inside(subject, runtime, free)
+        if REFERENCE in runtimes and runtime != REFERENCE:
+            results += _against_reference(subject, runtime, free, traces[REFERENCE])
+        if sequence is not None:
+            results += _against_sequence(subject, runtime, free, sequence)
+        if float_outputs is not None:
+            results.append(_drift(subject, runtime, free, float_outputs))
+    return results
+
+
+def trace(runtime: StepRuntime, xs: Sequence, reset: bool = True) -> dict[str, np.ndarray]:
+    """Outputs and outer states after every step as they are in memory, (steps, ...) by name; from a reset on."""
+    if reset:
+        runtime.reset()
+    steps = [_everything(runtime, x) for x in xs]
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+
+def differing(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> int:
+    """Elements that are not equal; NaN equals nothing. A name that one side lacks counts as all of its elements."""
+    lacking = sum(side[name].size for side in (ours, theirs) for name in set(ours) ^ set(theirs) if name in side)
+    return lacking + sum(int(np.sum(~(ours[name] == theirs[name]))) for name in set(ours) & set(theirs))
+
+
+def _alone(subject: Subject, runtime: str, free: Mapping[str, np.ndarray]) -> list[CheckResult]:
+    """What a runtime owes by itself."""
+    not_finite = sum(int(np.sum(~np.isfinite(values))) for values in free.values())
+    figures = {
+        "all numbers are finite": not_finite,
+        "reset equals a fresh load": differing(_after_reset(subject, runtime), free),
+        "pieces equal one go": differing(_in_pieces(subject, runtime), free),
+        "instances share nothing": differing(_beside_another(subject, runtime), free),
+    }
+    return [CheckResult(check, runtime, figure, 0, "elements") for check, figure in figures.items()]
+
+
+def _after_reset(subject: Subject, runtime: str) -> dict[str, np.ndarray]:
+    loaded = subject.load(subject.model, runtime)
+    trace(loaded, subject.xs[::-1])
+    return trace(loaded, subject.xs)
+
+
+def _in_pieces(subject: Subject, runtime: str) -> dict[str, np.ndarray]:
+    """Between the pieces the states are carried to a new instance, where they can be, and another one works."""
+    work = max(1, int(LIVELY * len(subject.xs)))
+    other, loaded = (subject.load(subject.model, runtime) for _ in range(2))
+    loaded.reset()
+    pieces = []
+    for piece in _pieces(subject.xs):
+        pieces.append(trace(loaded, piece, reset=False))
+        trace(other, subject.xs[-work:], reset=False)
+        if loaded.state_specs and not subject.keeps_state_inside:
+            states, loaded = loaded.states, subject.load(subject.model, runtime)
+            loaded.set_states(states)
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _pieces(xs: Sequence) -> list[Sequence]:
+    """One reading, some, the rest."""
+    cut = max(2, len(xs) // 3)
+    return [piece for piece in (xs[:1], xs[1:cut], xs[cut:]) if len(piece)]
+
+
+def _beside_another(subject: Subject, runtime: str) -> dict[str, np.ndarray]:
+    """In turns with an instance that reads the stream backwards and is reset in its midst."""
+    loaded, other = (subject.load(subject.model, runtime) for _ in range(2))
+    loaded.reset()
+    steps = []
+    for count, (x, noise) in enumerate(zip(subject.xs, subject.xs[::-1], strict=True)):
+        steps.append(_everything(loaded, x))
+        other.step(noise, raw=True)
+        if count == len(subject.xs) // 2:
+            other.reset()
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+
+def _kept_inside(subject: Subject, runtime: str, free: Mapping[str, np.ndarray]) -> list[CheckResult]:
+    """States inside the model against the same operators with the states outside, running freely."""
+    if not subject.keeps_state_inside or subject.exposed is None:
+        return []
+    outside = trace(subject.load(subject.exposed, runtime), subject.xs)
+    figure = differing(free, {name: outside[name] for name in free})
+    return [CheckResult("inside equals outside", runtime, figure, 0, "elements")]
+
+
+def _against_reference(
+    subject: Subject, runtime: str, free: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
+) -> list[CheckResult]:
+    """Step by step from the same state, where states can be set; and running freely."""
+    names = [spec.name for spec in subject.outputs]
+    distance = max(_distance(free[name], theirs[name]) for name in names)
+    unlike = np.any([_steps_that_differ(free[name], theirs[name]) for name in names], axis=0)
+    allowed = FREE_RUN["float32" if subject.is_float else "int"]
+    results = [
+        CheckResult(f"free run against {REFERENCE}", runtime, distance, allowed, "of the spread"),
+        CheckResult(f"free run unlike {REFERENCE}", runtime, float(np.mean(unlike)), None, "of the steps"),
+    ]
+    if subject.exposed is not None or not subject.keeps_state_inside:
+        results += _forced_parity(subject, runtime)
+    return results
+
+
+def _forced_parity(subject: Subject, runtime: str) -> list[CheckResult]:
+    """The largest difference after a step from the same state."""
+    model = subject.exposed or subject.model
+    ours, theirs = (subject.load(model, name) for name in (runtime, REFERENCE))
+    by_tensor = parity(ours, theirs, subject.xs, _quanta(model))["by_tensor"]
+    wide = {spec.name for spec in theirs.state_specs if spec.dtype == "int16"}
+    if schema.TensorType.INT8 not in subject.computed_types and not subject.is_float:
+        wide = set(by_tensor)  # outputs too are of int16
+    parts = {"": set(by_tensor) - wide, ", int16": wide}
+    limits = FUSED_QUANTA if subject.is_fused and not subject.is_float else PARITY_QUANTA[runtime]
+    return [
+        CheckResult(
+            f"step against {REFERENCE}, state forced equal{part}",
+            runtime,
+            max(by_tensor[name] for name in names),
+            limit,
+            "quanta",
+        )
+        for (part, names), limit in zip(parts.items(), limits, strict=True)
+        if names
+    ]
+
+
+def _against_sequence(
+    subject: Subject, runtime: str, free: Mapping[str, np.ndarray], sequence: Mapping[str, np.ndarray]
+) -> list[CheckResult]:
+    """Integers bit for bit where the kernels are those the sequence model mirrors; reals to rounding, everywhere."""
+    ours = {spec.name: _real(free[spec.name], spec) for spec in subject.outputs}
+    theirs = {name: np.reshape(sequence[name], values.shape) for name, values in ours.items()}
+    if subject.is_float:
+        scale = {name: max(1.0, float(np.max(np.abs(values)))) for name, values in theirs.items()}
+        figure = max(float(np.max(np.abs(ours[name] - theirs[name]))) / scale[name] for name in ours)
+        return [CheckResult("stream equals the sequence model", runtime, figure, SEQUENCE_FLOAT, "of the largest")]
+    if runtime == REFERENCE or (runtime == "litert reference" and not subject.is_fused):
+        figure = differing(ours, theirs)
+        return [CheckResult("stream equals the sequence model", runtime, figure, 0, "elements")]
+    return []
+
+
+def _drift(
+    subject: Subject, runtime: str, free: Mapping[str, np.ndarray], float_outputs: Mapping[str, np.ndarray]
+) -> CheckResult:
+    figure = max(_distance(_real(free[spec.name], spec), float_outputs[spec.name]) for spec in subject.outputs)
+    return CheckResult("free run against the float model", runtime, figure, DRIFT, "of the spread")
+
+
+def _state_forms(subject: Subject) -> list[CheckResult]:
+    """A state that leaves in another scale than it enters would be multiplied at every step."""
+    try:
+        graph = read_flatbuffer(subject.model)
+    except ValueError:
+        return []
+    ends = [[graph.tensor(name) for name in state[1:]] for state in graph.states]
+    differ = sum((a.shape, a.dtype, a.affine) != (b.shape, b.dtype, b.affine) for a, b in ends)
+    return [CheckResult("states keep their form", FILE, differ, 0, "states")]
+
+
+def _saturation(subject: Subject) -> list[CheckResult]:
+    """A state between -1 and 1 may stand at an end, where tanh is; any other loses what is beyond."""
+    results = []
+    for tensor in saturations(subject.model, subject.xs):
+        judged = tensor.is_state and not tensor.bounded
+        limits = (SATURATED_STATE, 0) if judged else (None, None)
+        name = f"state {tensor.name}" if tensor.is_state else f"operator {tensor.name}"
+        results.append(CheckResult(f"saturation of {name}", "litert reference", tensor.share, limits[0], "of elements"))
+        if tensor.is_state:
+            results.append(CheckResult(f"stuck in {name}", "litert reference", tensor.stuck, limits[1], "elements"))
+    return results
+
+
+def _everything(runtime: StepRuntime, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = runtime.step(x, raw=True)
+    if not isinstance(outputs, dict):
+        outputs = {runtime.outputs[0].name: outputs}
+    return {**outputs, **runtime.states}
+
+
+def _distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Root mean squared difference in terms of the spread of `theirs`; 0 where all is equal, NaN stays NaN."""
+    ours, theirs = ours.astype(np.float64), np.reshape(theirs, ours.shape).astype(np.float64)
+    error = np.sqrt(np.mean((ours - theirs) ** 2))
+    return float(error / max(np.std(theirs), 1e-9)) if error != 0 else 0.0
+
+
+def _steps_that_differ(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return np.any(np.reshape(ours != theirs, (len(ours), -1)), axis=1)
+
+
+def _real(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    return spec.dequantize(values) if spec.is_quantized else values
+
+
+def _exposed(model: bytes) -> bytes | None:
+    try:
+        return exposed_states(model)
+    except ValueError:
+        return None
+
+
+def _quanta(model: bytes) -> dict[str, np.ndarray]:
+    """Quanta of the float outputs, where the model is made of operators whose quanta can be followed."""
+    try:
+        return output_quanta(read_flatbuffer(model))
+    except ValueError:
+        return {}

@@ -1,0 +1,50 @@
+"""Readings for a model nobody gave a recording of: seeded streams that wander as sensors do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflite.runtimes import TensorSpec
+
+MEMORY_STEPS = (3.0, 200.0)  # the fastest and the slowest channel forget in so many steps
+NOISE = 0.2
+
+
+def wander(steps: int, width: int, seed: int = 0) -> np.ndarray:
+    """(steps, width) float32 of mean 0 and variance about 1: autoregressive channels, fast to slow, under some noise."""
+    rng = np.random.default_rng(seed)
+    kept = np.exp(-1 / np.geomspace(*MEMORY_STEPS, max(width, 2))[:width])
+    values, level = np.empty((steps, width)), rng.normal(size=width)
+    for step, pushes in enumerate(rng.normal(size=(steps, width)) * np.sqrt(1 - kept**2)):
+        level = kept * level + pushes
+        values[step] = level
+    return (values + NOISE * rng.normal(size=values.shape)).astype(np.float32)
+
+
+def seeded_readings(
+    inputs: Sequence[TensorSpec], steps: int, seed: int = 0, rows: int = 1
+) -> list[dict[str, np.ndarray]]:
+    """Readings for any inputs by name, as `step(x, raw=True)` takes them.
+
+    Real numbers have variance 1, integers with a scale fill a third of their range to either side, integers without one
+    (identifiers) are below `rows`, the length of the shortest table they may look up.
+    """
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for index, spec in enumerate(inputs):
+        real = wander(steps, int(np.prod(spec.shape)), seed + index).reshape(steps, *spec.shape)
+        columns[spec.name] = _of_dtype(real, spec, rng, rows)
+    return [{name: values[step] for name, values in columns.items()} for step in range(steps)]
+
+
+def _of_dtype(real: np.ndarray, spec: TensorSpec, rng: np.random.Generator, rows: int) -> np.ndarray:
+    kind = np.dtype(spec.dtype).kind
+    if kind == "f":
+        return real.astype(spec.dtype)
+    if kind == "b":
+        return real > 0
+    if not spec.is_quantized:
+        return rng.integers(0, rows, real.shape).astype(spec.dtype)
+    limits = np.iinfo(spec.dtype)
+    middle, spread = (limits.max + limits.min) / 2, (limits.max - limits.min) / 6
+    return np.clip(np.round(middle + spread * real), limits.min, limits.max).astype(spec.dtype)
