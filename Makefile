@@ -15,7 +15,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix slow seeds nightly lint lock clean
 
 all: run
 
@@ -79,8 +79,18 @@ test: env ## the tests
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
-bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, anew, in build/bench.json
+bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, training against Keras, anew
 	@for name in $(SCENARIOS); do $(EDGERNN) bench scenarios/$$name.toml; done
+	@$(EDGERNN) bench-qat
+
+matrix: env ## every cell in every form: size, time, parity, contract; exit status 1 if one fails
+	$(EDGERNN) matrix
+
+slow: env ## how slow states stall, in every integer form (5 minutes)
+	$(EDGERNN) slow
+
+seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tuned over three seeds (half an hour)
+	@for name in $(SCENARIOS); do $(EDGERNN) seeds scenarios/$$name.toml; done
 
 lint: env ## ruff
 	.venv/bin/ruff check .

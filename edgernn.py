@@ -18,11 +18,16 @@ from pipeline.stage_inputs import write_stage_inputs
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow without its start-up lines."""
+def set_up_tensorflow() -> None:
+    """How TensorFlow is to run, in this process and its children."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines."""
+    set_up_tensorflow()
     with withheld_stderr():
         import tensorflow
 
@@ -74,20 +79,23 @@ def bench(scenario: Scenario, build: Path) -> None:
 
 def convert(arguments: argparse.Namespace) -> None:
     """convert a scenario's models, or a .keras file, to a model of one time step"""
-    start_tensorflow()
-    if Path(arguments.what).suffix != ".keras":
+    if Path(arguments.what).suffix not in (".keras", ".h5"):
+        start_tensorflow()
         from tflite.convert_scenario import convert_scenario
 
         scenario = load_scenario(arguments.what)
         print(f"{scenario.name}: {convert_scenario(scenario, arguments.build)}")
         return
+    set_up_tensorflow()  # for the child process
     from tflite.convert_file import convert_file
 
-    print(convert_file(Path(arguments.what), arguments.activations, arguments.representative, Path(arguments.out)))
+    options = {name: getattr(arguments, name) for name in ("state", "state_dtype", "weights", "name")}
+    what, out = Path(arguments.what), Path(arguments.out)
+    print(convert_file(what, arguments.activations, arguments.representative, out, **options))
 
 
-def validate(arguments: argparse.Namespace) -> None:
-    """prove a scenario's models, or any .tflite with a signature `step`, on LiteRT and TFLite Micro"""
+def validate(arguments: argparse.Namespace) -> int | None:
+    """prove a scenario's models, or any .tflite of one time step, on LiteRT and TFLite Micro"""
     if Path(arguments.what).suffix != ".tflite":
         from tflite.validate_scenario import validate_scenario
 
@@ -96,7 +104,44 @@ def validate(arguments: argparse.Namespace) -> None:
         return
     from tflite.validate_file import validate_file
 
-    validate_file(Path(arguments.what))
+    return 0 if validate_file(Path(arguments.what)) else 1
+
+
+def matrix(arguments: argparse.Namespace) -> int:
+    """prove every cell in every form and print the table; exit status 1 if one fails"""
+    start_tensorflow()
+    from tflite.matrix import matrix
+
+    return 0 if matrix(arguments.build) else 1
+
+
+def slow(arguments: argparse.Namespace) -> None:
+    """measure how slow states stall in every integer form, on a moving average"""
+    start_tensorflow()
+    from tflite.studies.slow_dynamics import slow_dynamics
+
+    print(slow_dynamics(arguments.build))
+
+
+def bench_qat(arguments: argparse.Namespace) -> None:
+    """time an epoch of quantization-aware training against the plain Keras layers'"""
+    start_tensorflow()
+    from keras_models.bench_qat import bench_cells
+    from keras_models.qat_model import quantize_aware
+    from pipeline.atomic_write import write_json
+    from tflite.bench import print_bench
+
+    entries = bench_cells(quantize_aware)
+    print_bench(entries)
+    write_json(arguments.build / "bench_qat.json", entries)
+
+
+def seeds(scenario: Scenario, build: Path) -> None:
+    """train a scenario with several seeds: what quantization costs, and what fine-tuning gives back"""
+    start_tensorflow()
+    from tflite.studies.seeds import seeds
+
+    print(f"{scenario.name}: {seeds(scenario, build)}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,26 +151,23 @@ def parser() -> argparse.ArgumentParser:
     first = commands.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
-    for stage in (stages, train, quantize, gates, report, bench):
+    for stage in (stages, train, quantize, gates, report, bench, seeds):
         sub = commands.add_parser(stage.__name__, help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)
         sub.set_defaults(run=_of_scenario(stage))
     for stage in (convert, validate):
         sub = commands.add_parser(stage.__name__, help=stage.__doc__)
-        kind = ".keras" if stage is convert else ".tflite"
+        kind = ".keras or .h5" if stage is convert else ".tflite"
         sub.add_argument("what", metavar="scenario", help=f"scenario file (TOML), or a {kind} file")
         _add_build(sub)
         sub.set_defaults(run=stage)
         if stage is convert:
-            sub.add_argument("--activations", default="int8", choices=("float32", "int8"), help="of a .keras file")
-            sub.add_argument(
-                "--representative",
-                metavar="NPY",
-                type=Path,
-                help="array (streams, timesteps, features) to calibrate a plain .keras file by",
-            )
-            sub.add_argument("--out", default=".", metavar="DIR", help="where the artefact of a .keras file goes")
+            _add_conversion(sub)
+    for study in (matrix, slow, bench_qat):
+        sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
+        _add_build(sub)
+        sub.set_defaults(run=study)
     return main
 
 
@@ -133,6 +175,23 @@ def _add_build(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
     )
+
+
+def _add_conversion(sub: argparse.ArgumentParser) -> None:
+    """What `tflite.convert` takes; a scenario says these itself."""
+    group = sub.add_argument_group("of a .keras or .h5 file")
+    group.add_argument("--activations", choices=("float32", "int8", "int16"), help="default: the model's own, or int8")
+    group.add_argument("--state", default="external", choices=("external", "internal"), help="default: external")
+    group.add_argument("--state-dtype", choices=("int8", "int16"), help="int16: slow dynamics, with int8 activations")
+    group.add_argument("--weights", choices=("float32", "float16", "int8"), help="of a float32 model for the phone")
+    group.add_argument(
+        "--representative",
+        metavar="NPY",
+        type=Path,
+        help="array (streams, timesteps, features) to calibrate a plain model by",
+    )
+    group.add_argument("--name", help="file name without .tflite (default: <file>_<activations>_<state>)")
+    group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:

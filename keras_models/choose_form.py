@@ -1,71 +1,122 @@
 """The cheapest numbers that keep a model's quality: forms tried from the cheapest on, until one is good enough."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from keras_models.numeric_form import NumericForm
-from keras_models.qat_model import QuantizedModel
+from pipeline.scenario import QuantizationSettings
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import, and the report asks only which forms a scenario allows
+    from keras_models.qat_model import QuantizedModel
 
 # From the cheapest on, in time and bytes of a step (`make matrix` measures both).
 FORMS = (NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
 
 
-class Trial(NamedTuple):
-    """One form on the validation data: losses calibrated only and fine-tuned, None where not fine-tuned."""
+@dataclass(frozen=True)
+class Trial:
+    """A model in one form.
 
-    form: NumericForm
-    calibrated: float
-    finetuned: float | None
-
-    @property
-    def best(self) -> float:
-        return min(loss for loss in (self.calibrated, self.finetuned) if loss is not None)
-
-
-class Choice(NamedTuple):
-    """The model to ship, the records of its fine-tuning, and every form tried."""
+    Attributes:
+        calibrated, finetuned: its loss on the validation data, before and after fine-tuning; `finetuned` is None where
+            there was none.
+        history: the records of the fine-tuning.
+    """
 
     model: QuantizedModel
-    history: list[dict[str, float]]
-    trials: list[Trial]
+    calibrated: float
+    finetuned: float | None = None
+    history: tuple[dict[str, float], ...] = ()
+
+    @property
+    def form(self) -> NumericForm:
+        return self.model.form
+
+    @property
+    def loss(self) -> float:
+        """Of the model as it is now; infinite where it is no number."""
+        loss = self.calibrated if self.finetuned is None else self.finetuned
+        return math.inf if math.isnan(loss) else loss
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Every form tried, in order, and what they were judged by.
+
+    Attributes:
+        float_loss: of the float model on the same data.
+        allowed: relative; .01 allows a loss 1 % above.
+    """
+
+    trials: tuple[Trial, ...]
+    float_loss: float
+    allowed: float
+
+    @property
+    def chosen(self) -> Trial:
+        """The first that is good enough, else the best."""
+        return next(filter(self.is_good, self.trials), None) or min(self.trials, key=lambda trial: trial.loss)
+
+    def is_good(self, trial: Trial) -> bool:
+        return trial.loss <= self.float_loss * (1 + self.allowed)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON; a loss that is no finite number is absent."""
+        trials = [
+            {"form": trial.form.name, "calibrated": trial.calibrated, "finetuned": trial.finetuned}
+            for trial in self.trials
+        ]
+        return {
+            "form": self.chosen.form.name,
+            "float_loss": self.float_loss,
+            "allowed_loss": self.allowed,
+            "trials": [{key: value for key, value in one.items() if _is_known(value)} for one in trials],
+        }
+
+
+def allowed_forms(settings: QuantizationSettings) -> tuple[NumericForm, ...]:
+    """The form a scenario names, or with "auto" those to choose from."""
+    if settings.activations == "auto":
+        return FORMS
+    return (NumericForm(settings.activations, settings.state_dtype),)
 
 
 def choose_form(
-    forms: Iterable[NumericForm],
-    float_loss: float,
-    allowed: float,
-    calibrated: Callable[[NumericForm], tuple[QuantizedModel, float]],
-    finetuned: Callable[[QuantizedModel], tuple[list[dict[str, float]], float]] | None,
+    forms: Iterable[NumericForm], attempt: Callable[[NumericForm], Trial], float_loss: float, allowed: float
 ) -> Choice:
-    """Tries forms until the loss is within `allowed` of the float model's; else takes the best of them.
+    """Tries forms in order until one is good enough; see `Choice`.
 
     Args:
-        float_loss: validation loss of the float model.
-        allowed: relative; .01 allows a loss 1 % above.
-        calibrated: makes a calibrated model of a form, and its validation loss.
-        finetuned: fine-tunes it in place, returns the records and the new loss; None: calibration is all.
+        attempt: makes, calibrates and fine-tunes a model in a form.
     """
-    choices, trials = [], []
+    choice = Choice((), float_loss, allowed)
     for form in forms:
-        model, before = calibrated(form)
-        history, after = finetuned(model) if finetuned else ([], None)
-        trials.append(Trial(form, before, after))
-        choices.append(Choice(model, history, trials))
-        if trials[-1].best <= float_loss * (1 + allowed):
-            return choices[-1]
-    return min(choices, key=lambda choice: trials[choices.index(choice)].best)
+        trial = attempt(form)
+        choice = Choice((*choice.trials, trial), float_loss, allowed)
+        if choice.is_good(trial):
+            break
+    return choice
 
 
-def print_choice(choice: Choice, float_loss: float, allowed: float, title: str) -> None:
+def print_choice(choice: Choice, title: str) -> None:
     """The table the form was chosen from."""
     table = Table("form", "calibrated", "fine-tuned", "against float", title=title)
-    table.add_row("float32", f"{float_loss:.4f}", "-", "-")
+    table.add_row("float32", f"{choice.float_loss:.4f}", "-", "-")
     for trial in choice.trials:
-        mark = " (chosen)" if trial.form == choice.model.form else ""
+        mark = " (chosen)" if trial is choice.chosen else ""
         finetuned = "-" if trial.finetuned is None else f"{trial.finetuned:.4f}"
-        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, f"{trial.best / float_loss - 1:+.2%}")
-    table.caption = f"validation loss; allowed {allowed:+.2%}"
+        against = f"{trial.loss / choice.float_loss - 1:+.2%}" if choice.float_loss else "-"
+        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, against)
+    table.caption = f"validation loss; allowed {choice.allowed:+.2%}"
     Console().print(table)
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))

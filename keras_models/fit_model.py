@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -107,7 +108,7 @@ class EpochBar(keras.callbacks.Callback):
         self.bar.stop()
 
 
-def write_history(path: Path, rounds: dict[str, list[dict[str, float]]]) -> None:
+def write_history(path: Path, rounds: dict[str, Sequence[dict[str, float]]]) -> None:
     """history.csv: epoch, loss, val_loss, phase."""
     with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
         table = csv.DictWriter(file, ["epoch", "loss", "val_loss", "phase"])
@@ -116,7 +117,8 @@ def write_history(path: Path, rounds: dict[str, list[dict[str, float]]]) -> None
             table.writerows({**{k: f"{v:.6g}" for k, v in record.items()}, "phase": phase} for record in records)
 
 
-def write_summary(path: Path, history: list[dict[str, float]]) -> None:
-    """The record that a round of training is whole: how many epochs, and the lowest validation loss."""
+def write_summary(path: Path, history: Sequence[dict[str, float]], **more: object) -> None:
+    """The record that a round of training is whole: its epochs, their lowest validation loss, and what `more` says."""
     losses = [record["val_loss"] for record in history]
-    write_json(path, {"epochs": len(history), **({"lowest_val_loss": round(min(losses), 6)} if losses else {})})
+    lowest = {"lowest_val_loss": round(min(losses), 6)} if losses else {}
+    write_json(path, {"epochs": len(history), **lowest, **more})

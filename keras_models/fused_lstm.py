@@ -129,11 +129,13 @@ class FakeQuantLstm:
 
 def fake_quant_gates(matrix):
     """A float32 matrix (inputs, 4 * units) in symmetric int8 fake quantization, one scale a gate."""
-    gates = []
-    for gate in tf.split(matrix, 4, axis=-1):
-        limit = 127 * weight_scale(gate)
-        gates.append(tf.quantization.fake_quant_with_min_max_vars(gate, -limit, limit, num_bits=8, narrow_range=True))
-    return tf.concat(gates, axis=-1)
+    gates = tf.split(matrix, 4, axis=-1)
+    return tf.concat([tf.grad_pass_through(_fake_quant_gate)(gate) for gate in gates], axis=-1)
+
+
+def _fake_quant_gate(gate):
+    limit = 127 * weight_scale(gate)
+    return tf.quantization.fake_quant_with_min_max_vars(gate, -limit, limit, num_bits=8, narrow_range=True)
 
 
 class IntegerLstm:
@@ -148,7 +150,7 @@ class IntegerLstm:
         self.forms = {"gate": GATE_INPUT.form, "h": h, "c": c}
         self.kernel, self.recurrent_kernel = integer_gates(kernel), integer_gates(recurrent_kernel)
         if bias is not None:
-            row = _nearest(bias, x.scale * self.kernel.form.scale)
+            row = kernels.nearest(bias, x.scale * self.kernel.form.scale)
             self.kernel = self.kernel._replace(values=tf.concat([self.kernel.values, row[None]], axis=0))
         self.has_bias = bias is not None
 
@@ -184,11 +186,5 @@ def integer_gates(matrix) -> Integers:
     """A float32 matrix (inputs, 4 * units) as int8 integers, with one scale a gate: the form's is (4 * units,)."""
     scales = tf.stack([tf.cast(weight_scale(gate), tf.float64) for gate in tf.split(matrix, 4, axis=-1)])
     scale = tf.repeat(scales, matrix.shape[-1] // 4)
-    integers = tf.clip_by_value(_nearest(matrix, scale), -127, 127)
+    integers = tf.clip_by_value(kernels.nearest(matrix, scale), -127, 127)
     return Integers(integers, Form(scale, tf.constant(0, tf.int64), 8))
-
-
-def _nearest(reals, scale):
-    """Integers nearest to reals / scale, halves away from zero."""
-    quotients = tf.cast(reals, tf.float64) / scale
-    return tf.cast(tf.sign(quotients) * tf.floor(tf.abs(quotients) + 0.5), tf.int64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from keras import ops
 
 from keras_models.numeric_form import NumericForm
-from keras_models.step_operators import OUTPUT_OF, TANH_OUTPUT, Declaration, StepOperators, flat_beyond
+from keras_models.step_operators import Declaration, StepOperators, flat_beyond, require_power_of_two
 
 # 1 - f(a) = f(-a) holds for these.
 ODD_AROUND_HALF = ("sigmoid", "hard_sigmoid")
@@ -53,8 +53,13 @@ class GruProgram:
         }
 
     def declare_states(self, declaration: Declaration, form: NumericForm) -> tuple:
-        """h lies between candidates, so it is bounded where they are."""
-        return (declaration.bounded("h", form.state_bits, TANH_OUTPUT if self.activation in OUTPUT_OF else None),)
+        """The range of h is observed: one that stays small gets a finer quantum, and stalls that much later.
+
+        A power of two: where h is within 1/2 it is then the octave below the quantum of tanh.
+        """
+        h = declaration.bounded("h", form.state_bits, None)
+        require_power_of_two(h.quantizer)
+        return (h,)
 
     def limits(self, form: NumericForm) -> dict[str, float]:
         """Beyond what value a tensor need not be represented, by name, where there is such a value."""

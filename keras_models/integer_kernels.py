@@ -55,6 +55,12 @@ def constant_form(affine: Affine) -> Form:
     return Form(tf.constant(affine.scale, tf.float64), _int64(affine.zero_point), affine.bits)
 
 
+def nearest(reals: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """int64 integers nearest to reals / scale, ties away from zero, in float64: how constants are quantized."""
+    quotients = tf.cast(reals, tf.float64) / scale
+    return tf.cast(tf.sign(quotients) * tf.floor(tf.abs(quotients) + 0.5), tf.int64)
+
+
 def quantize(reals: tf.Tensor, form: Form) -> Integers:
     """QUANTIZE of finite float32 reals: ties away from zero."""
     quotients = tf.cast(tf.cast(reals, tf.float32) / tf.cast(form.scale, tf.float32), tf.float64)

@@ -40,7 +40,7 @@ class IntegerOperators:
         weights, bias = self.matrices[name]
         if values.form.bits == 16:
             quantum = values.form.scale * weights.form.scale
-            sums = None if bias is None else _nearest(bias, quantum)
+            sums = None if bias is None else kernels.nearest(bias, quantum)
             return kernels.fully_connected(values, weights, sums, self._form(name))
         if bias is not None:
             real = tf.ones_like(values.values[..., :1], tf.float32) * self.layer.ones[one].value
@@ -96,11 +96,5 @@ class IntegerOperators:
         if one is not None and bias is not None:
             kernel = with_bias_row(kernel, bias, self.layer.ones[one])
         scale = tf.cast(weight_scale(kernel), tf.float64)
-        integers = tf.clip_by_value(_nearest(kernel, scale), -127, 127)
+        integers = tf.clip_by_value(kernels.nearest(kernel, scale), -127, 127)
         return Integers(integers, Form(scale, tf.constant(0, tf.int64), 8)), bias
-
-
-def _nearest(reals, scale):
-    """Integers nearest to reals / scale, halves away from zero, in float64."""
-    quotients = tf.cast(reals, tf.float64) / scale
-    return tf.cast(tf.sign(quotients) * tf.floor(tf.abs(quotients) + 0.5), tf.int64)

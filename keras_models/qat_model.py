@@ -10,6 +10,7 @@ from keras_models.layer_calls import sources_of
 from keras_models.numeric_form import NumericForm
 from keras_models.step_layers import StepLayer, producer, representable_one
 from keras_models.step_model import step_model
+from keras_models.step_rnn import StepRNN
 from keras_models.supported_layers import UnsupportedLayer
 
 __all__ = ["QuantizedModel", "UnsupportedLayer", "calibrate", "quantize_aware"]
@@ -27,8 +28,8 @@ class QuantizedModel(keras.Model):
 
     @property
     def form(self) -> NumericForm:
-        """The numbers the converted model computes with."""
-        return self._step_layers[0].form
+        """The numbers the converted model computes with; float32 where no layer has an integer form."""
+        return next((layer.form for layer in self._step_layers), NumericForm("float32"))
 
     @property
     def is_calibrated(self) -> bool:
@@ -40,13 +41,18 @@ class QuantizedModel(keras.Model):
             calibrate(self, _first_batches(x))
         return super().fit(x, *args, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
+    # What `fit`, `evaluate` and `predict`, and those of one batch, all begin with.
+    def make_train_function(self, force=False):
         self._require_ranges()
-        return super().evaluate(*args, **kwargs)
+        return super().make_train_function(force)
 
-    def predict(self, *args, **kwargs):
+    def make_test_function(self, force=False):
         self._require_ranges()
-        return super().predict(*args, **kwargs)
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        self._require_ranges()
+        return super().make_predict_function(force)
 
     @property
     def _step_layers(self) -> list[StepLayer]:
@@ -83,7 +89,9 @@ def quantize_aware(
 
 
 def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
-    """Observes the exact range of every tensor on rolled-out states, then fixes the constants beside them.
+    """Observes the exact range of every tensor on rolled-out states, then fixes it, and the constants beside matrices.
+
+    Whatever ranges the model had are forgotten.
 
     Args:
         qat: a model of `quantize_aware`.
@@ -95,6 +103,8 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     layers = [layer for layer in qat.layers if isinstance(layer, StepLayer)]
     for layer in layers:
         layer.observe = True
+        for quantizer in layer.quantizers.values():
+            quantizer.forget()
     observe = tf.function(lambda batch: qat(batch, training=False), reduce_retracing=True)
     try:
         for batch in batches:
@@ -105,6 +115,8 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     finally:
         for layer in layers:
             layer.observe = False
+            if isinstance(layer, StepRNN):
+                layer.reset_states()
     for layer in layers:
         layer.settle()
     _fix_ones(layers)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
 from keras_models.affine_quantization import DROPPED_BITS, Affine, affine_from_range, power_of_two_affine
-from keras_models.integer_kernels import Form
+from keras_models.integer_kernels import Form, constant_form
 
 
 class _RangeHost:
@@ -54,6 +54,11 @@ class TensorQuantizer:
     def __call__(self, values, observe: bool = False):
         weights = {key: variable.value for key, variable in self._range.items()}
         return self._quantizer(values, training=observe, weights=weights)
+
+    def forget(self) -> None:
+        """Takes back what was observed and fixed."""
+        for variable in (*self._range.values(), self._scale, self._zero_point):
+            variable.assign(0.0)
 
     @property
     def is_settled(self) -> bool:
@@ -104,7 +109,7 @@ class TensorQuantizer:
 class FixedQuantizer:
     """Quantization that a kernel or another tensor dictates."""
 
-    product = None
+    product, power_of_two = None, True
     is_settled = True
 
     def __init__(self, affine: Affine):
@@ -114,13 +119,15 @@ class FixedQuantizer:
         low, high = self.affine.range
         return tf.quantization.fake_quant_with_min_max_args(values, min=low, max=high, num_bits=self.affine.bits)
 
+    def forget(self) -> None:
+        """There is nothing observed."""
+
     def settle(self, kept: float, limit: float) -> None:
         """There is nothing to fix."""
 
     @property
     def form(self) -> Form:
-        scale = tf.constant(self.affine.scale, tf.float64)
-        return Form(scale, tf.constant(self.affine.zero_point, tf.int64), self.affine.bits)
+        return constant_form(self.affine)
 
 
 class WidenedQuantizer:
@@ -129,8 +136,7 @@ class WidenedQuantizer:
     int8 to int16 is exact; int16 to int8 rounds, and saturates nothing but the last half step.
     """
 
-    product = None
-    fixed = None
+    product, power_of_two, fixed = None, False, None
 
     def __init__(self, source: "TensorQuantizer | FixedQuantizer", bits: int):
         self.source, self.bits = source, bits
@@ -148,6 +154,9 @@ class WidenedQuantizer:
     def is_settled(self) -> bool:
         return self.source.is_settled
 
+    def forget(self) -> None:
+        """The source forgets by itself."""
+
     def settle(self, kept: float, limit: float) -> None:
         """The source is fixed by itself."""
 
@@ -161,13 +170,19 @@ class WidenedQuantizer:
 
 
 class WeightQuantizer:
-    """Symmetric int8 quantization of a weight tensor by its current values, one scale for the tensor."""
+    """Symmetric int8 quantization of a weight tensor by its current values, one scale for the tensor.
+
+    Gradients pass to all weights: a scale that was shortened downwards would stop the largest from learning.
+    """
 
     def __init__(self, layer: keras.layers.Layer, name: str):
         self._quantizer = tfmot.LastValueQuantizer(num_bits=8, per_axis=False, symmetric=True, narrow_range=True)
         self._range = self._quantizer.build(None, name, _RangeHost(layer))
 
     def __call__(self, values):
+        return tf.grad_pass_through(self._quantized)(values)
+
+    def _quantized(self, values):
         weights = {key: variable.value for key, variable in self._range.items()}
         flat = tf.reshape(values, [-1])
         # TFMOT takes the range from the values: one more value gives it the range of the shortened scale.

@@ -132,24 +132,31 @@ def _compile(function):
 def _forward(advance, timesteps, sequences, carry):
     """Outputs, the last carry, and the carries before every step and after the last, (time + 1, batch, m)."""
     size = tf.shape(sequences[0])[1]
-    sequences = [_swap(sequence) for sequence in sequences]
     arrays = tuple(tf.TensorArray(value.dtype, size + 1, element_shape=value.shape) for value in carry)
 
+    def inputs_at(t):
+        return tuple(sequence[:, t] for sequence in sequences)
+
     def body(t, inputs, carry, arrays):
-        following = _at(tf.minimum(t + 1, size - 1), sequences)
+        following = inputs_at(tf.minimum(t + 1, size - 1))
         return t + 1, following, advance(inputs, carry), _write(t, arrays, carry)
 
-    start = (0, _at(0, sequences), carry, arrays)
+    start = (0, inputs_at(0), carry, arrays)
     *_, last, arrays = tf.while_loop(lambda t, *_: t < timesteps, body, start)
     trajectory = tuple(array.stack() for array in _write(timesteps, arrays, last))
-    return _swap(trajectory[-1][1:]), last, trajectory
+    return _batch_major(trajectory[-1][1:]), last, trajectory
 
 
 def _backward(advance, weights, timesteps, sequences, trajectory, d_outputs, d_last):
     """Gradients of whatever is floating of the sequences, of the first carry, and of the weights."""
     size = tf.shape(sequences[0])[1]
-    records = (tuple(map(_swap, sequences)), tuple(value[:-1] for value in trajectory), _swap(d_outputs))
-    arrays = tuple(tf.TensorArray(s.dtype, size, element_shape=s.shape[1:]) for s in _floating(records[0]))
+    arrays = tuple(
+        tf.TensorArray(s.dtype, size, element_shape=(s.shape[0], *s.shape[2:])) for s in _floating(sequences)
+    )
+
+    def record_at(t):
+        inputs = tuple(sequence[:, t] for sequence in sequences)
+        return inputs, tuple(value[t] for value in trajectory), d_outputs[:, t]
 
     def body(t, record, d_carry, d_inputs, d_weights, arrays):
         arrays = _write(tf.minimum(t + 1, size - 1), arrays, d_inputs)
@@ -162,25 +169,21 @@ def _backward(advance, weights, timesteps, sequences, trajectory, d_outputs, d_l
             d_carry = (*d_carry[:-1], d_carry[-1] + d_output)
         found = tape.gradient(targets, sources, list(d_carry), unconnected_gradients="zero")
         sums = tuple(old + new for old, new in zip(d_weights, found[2], strict=True))
-        return t - 1, _at(tf.maximum(t - 1, 0), records), found[1], found[0], sums, arrays
+        return t - 1, record_at(tf.maximum(t - 1, 0)), found[1], found[0], sums, arrays
 
-    record = _at(timesteps - 1, records)
+    record = record_at(timesteps - 1)
     zeros = [tuple(map(tf.zeros_like, values)) for values in (_floating(record[0]), weights)]
     start = (timesteps - 1, record, d_last, *zeros, arrays)
     _, _, d_carry, d_inputs, d_weights, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start)
-    return *(_swap(array.stack()) for array in _write(0, arrays, d_inputs)), *d_carry, *d_weights
-
-
-def _at(t, sequences):
-    return tf.nest.map_structure(lambda sequence: sequence[t], sequences)
+    return *(_batch_major(array.stack()) for array in _write(0, arrays, d_inputs)), *d_carry, *d_weights
 
 
 def _write(t, arrays, values):
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
 
 
-def _swap(sequence):
-    """(batch, time, n) to (time, batch, n) or back."""
+def _batch_major(sequence):
+    """(time, batch, n) to (batch, time, n)."""
     return tf.transpose(sequence, (1, 0, 2))
 
 

@@ -43,7 +43,7 @@ class StepLayer(keras.layers.Layer):
     def build(self, input_shape):
         self.add_weights(input_shape)
         declaration = Declaration(self, self.form, self.quantizers)
-        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        shapes = input_shape if isinstance(input_shape[0], list | tuple) else [input_shape]
         bits = self.form.product_bits
         sources = [Declared(None if bits is None else SourceQuantizer(bits)) for _ in shapes]
         self.output_declared = self.declare(declaration, *sources)
@@ -117,7 +117,9 @@ class StepLayer(keras.layers.Layer):
         limits = self.limits()
         names = sorted(self.quantizers, key=lambda name: self.quantizers[name].product is not None)
         for name in names:
-            self.quantizers[name].settle(self.kept_range, limits.get(name, np.inf))
+            # An int16 needs no finer step, and a power of two only comes in octaves.
+            coarse = self.quantizers[name].bits == 8 and not self.quantizers[name].power_of_two
+            self.quantizers[name].settle(self.kept_range if coarse else 1.0, limits.get(name, np.inf))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from keras_models.layer_calls import layer_calls
+from keras_models.layer_calls import layer_calls, layer_of
 from keras_models.lstm import LstmProgram
 from keras_models.numeric_form import NumericForm
 from keras_models.step_fused_lstm import StepFusedLSTM
@@ -50,8 +50,10 @@ def step_model(
     check_model(model)
     graph = getattr(model, "_functional", None) or model
     builder = _StepModelBuilder(form, state, stateful)
-    values = {id(tensor): builder.input(tensor) for tensor in graph.inputs}
-    for call in layer_calls(model):
+    calls = layer_calls(model)
+    tokens = {id(source) for call in calls if isinstance(call.layer, layers.Embedding) for source in call.sources}
+    values = {id(tensor): builder.input(tensor, id(tensor) in tokens) for tensor in graph.inputs}
+    for call in calls:
         if not isinstance(call.layer, layers.InputLayer):
             values[id(call.output)] = builder.layer(call.layer, [values[id(source)] for source in call.sources])
     ends = [keras.tree.map_structure(lambda tensor: values[id(tensor)], side) for side in (graph.input, graph.output)]
@@ -65,10 +67,10 @@ class _StepModelBuilder:
         self.form, self.state, self.stateful = form, state, stateful
         self._quantized = {}
 
-    def input(self, tensor):
-        batch = tensor.shape[0] if self.stateful else None
-        name = tensor._keras_history.operation.name
-        return keras.Input(batch_shape=(batch, *tensor.shape[1:]), dtype=tensor.dtype, name=name)
+    def input(self, tensor, is_tokens: bool):
+        batch, name = tensor.shape[0] if self.stateful else None, layer_of(tensor).name
+        dtype = "int32" if is_tokens else tensor.dtype  # Keras takes floats for tokens too
+        return keras.Input(batch_shape=(batch, *tensor.shape[1:]), dtype=dtype, name=name)
 
     def layer(self, layer: layers.Layer, sources: list):
         """The output of the step layers that stand for `layer`."""

@@ -131,7 +131,7 @@ class Declaration:
     def mul(self, name, a, b, form=None):
         """Sees to it that scale(a) * scale(b) / scale(product) is exact in float32.
 
-        LiteRT computes the multiplier from float32, TensorFlow Lite Micro from float64: only so they agree on every bit.
+        LiteRT computes the multiplier from float32, TensorFlow Lite Micro from float64: only so they agree bit for bit.
         """
         result = self._learned(name, a.bits, form)
         if result.quantizer is None:

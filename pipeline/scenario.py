@@ -151,6 +151,7 @@ class QuantizationSettings:
     """The shipped form and the quantization-aware fine-tuning before it (0 epochs: calibration only).
 
     activations "auto": the cheapest form whose loss on the validation part is within the budget `metric_loss`.
+    state_dtype "int16": with activations "int8", so that slow states move; None: as the activations.
     """
 
     activations: str = entry(toml.choice("auto", "int8", "int16"))

@@ -15,7 +15,7 @@ RESERVED = ("stream", "time", "part", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast):
+    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
         rule(scenario, place)
 
 
@@ -122,3 +122,11 @@ def _anomaly(scenario: Scenario, place: Place) -> None:
         raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma, quantile, factor')
     if scenario.task != "anomaly" and scenario.anomaly is not None:
         raise place.at("anomaly").error('belongs to task = "anomaly" only; remove the section')
+
+
+def _quantization(scenario: Scenario, place: Place) -> None:
+    quantization, place = scenario.quantization, place.at("quantization.state_dtype")
+    if quantization.state_dtype is not None and quantization.activations != "int8":
+        raise place.error(
+            f'goes with activations = "int8" only, got activations = "{quantization.activations}"; remove state_dtype'
+        )

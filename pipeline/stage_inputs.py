@@ -22,6 +22,8 @@ def write_stage_inputs(scenario: Scenario, build_dir: Path) -> Path:
     everything = json.loads(json.dumps(asdict(scenario), default=str))
     for stage, sections in SECTIONS.items():
         path, content = folder / f"{stage}.json", {section: everything[section] for section in sections}
+        if stage == "quantize" and scenario.quantization.activations == "auto":  # the budget chooses the form
+            content["metric_loss"] = scenario.budgets.get("metric_loss")
         if not path.is_file() or json.loads(path.read_text()) != content:
             write_json(path, content)
     return folder

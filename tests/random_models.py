@@ -142,7 +142,9 @@ class _Drawing:
         options["unroll"] = self.steps is not None and self.chance(0.3)
         if self.chance(0.25):
             cells = [self.cell() for _ in range(self.one_of((1, 1, 2, 3)))]
-            return layers.RNN(cells if len(cells) > 1 or self.chance(0.3) else cells[0], **options)(x)
+            if len(cells) == 1 and self.chance(0.7):
+                return layers.RNN(cells[0], **options)(x)
+            return layers.RNN(cells, **{**options, "stateful": False})(x)  # Keras runs no stateful stack of cells
         kind, cell_options = self.cell_options()
         kinds = {"SimpleRNN": layers.SimpleRNN, "LSTM": layers.LSTM, "GRU": layers.GRU}
         return kinds[kind](self.size(), **cell_options, **options)(x)
@@ -380,4 +382,5 @@ def reset_states(model: keras.Model) -> None:
     """Back to zero, what stateful layers carry from call to call."""
     for layer in model.layers:
         if getattr(layer, "stateful", False):
-            layer.reset_states()
+            for state in keras.tree.flatten(layer.states if isinstance(layer, layers.RNN) else layer.carried):
+                state.assign(keras.ops.zeros_like(state))

@@ -112,6 +112,13 @@ def test_a_change_redoes_what_reads_it(checkout, old, new, again):
     assert checkout.make() == []
 
 
+def test_the_budget_that_chooses_the_form_is_read_by_quantize(checkout):
+    checkout.change('activations = "int8"', 'activations = "auto"')
+    assert checkout.make() == list(LEAVES)[2:]
+    checkout.change("metric_loss = 0.01", "metric_loss = 0.02")
+    assert checkout.make() == list(LEAVES)[2:]
+
+
 def test_a_broken_gate_fails_after_the_report(checkout):
     (checkout.folder / "build/demand/gates.json").write_text('{"ok": false}')
     (checkout.folder / "build/demand/gates.passed").unlink()

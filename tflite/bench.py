@@ -1,4 +1,4 @@
-"""Speed against a rival, in one run: our public `step`, the same float GRU step in ONNX Runtime."""
+"""Speed against a rival, in one run: our public `step`, the float step it was made from in ONNX Runtime."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,24 +7,21 @@ import numpy as np
 
 from pipeline.atomic_write import write_json
 from tflite.latency import interleaved_ratio
-from tflite.onnx_rival import BoundOnnxStep, GRUStepWeights, OnnxStep, onnx_gru_step
+from tflite.onnx_rival import OPERATORS, BoundOnnxStep, OnnxStep, StepWeights, onnx_step
 from tflite.runtimes.step_runtime import StepRuntime
 
-RIVALS = {
-    "ONNX Runtime float GRU, session.run": OnnxStep,
-    "ONNX Runtime float GRU, io binding": BoundOnnxStep,
-}
+RIVALS = {"session.run": OnnxStep, "io binding": BoundOnnxStep}
 ROUNDS = 21
 Entry = dict[str, object]
 
 
 def bench_step(
-    name: str, ours: StepRuntime, readings: np.ndarray, weights: GRUStepWeights, features: np.ndarray
+    name: str, ours: StepRuntime, readings: np.ndarray, weights: StepWeights, features: np.ndarray
 ) -> list[Entry]:
-    """Our model's step against the float GRU it was made from, in both ways ONNX Runtime's Python API offers.
+    """Our model's step against the float one it was made from, in both ways ONNX Runtime's Python API offers.
 
-    The rival gets no more than GRU and heads: its `features` come encoded, for nothing, while ours reads raw
-    `readings` and also replaces what is missing, standardizes and converts to real units. So the ratio
+    The rival gets no more than the recurrent layer and its heads: its `features` come encoded, for nothing, while ours
+    reads raw `readings` and also replaces what is missing, standardizes and converts to real units. So the ratio
     understates ours.
 
     Args:
@@ -32,15 +29,15 @@ def bench_step(
         ours: loaded model with one input.
         readings: (timesteps, columns) float32 raw readings for `ours`.
         weights: of the float model.
-        features: (timesteps, features) float32, what the float GRU sees for the same steps.
+        features: (timesteps, features) float32, what the float model sees for the same steps.
 
     Returns:
         One entry per rival: {name, unit, ours, rival, rival_name, ratio{min, median, max}}, in us per step.
     """
-    model = onnx_gru_step(weights)
+    model, kind = onnx_step(weights), OPERATORS[weights.cell][0]
     entries = []
-    for rival_name, rival_class in RIVALS.items():
-        rival = rival_class(model)
+    for way, rival_class in RIVALS.items():
+        rival, rival_name = rival_class(model), f"ONNX Runtime float {kind}, {way}"
         ours.reset()
         figures = _interleaved(ours, rival, _rows(readings), _rows(features))
         entries.append({"name": name, "unit": "us/step", "rival_name": rival_name, **figures})

@@ -11,9 +11,11 @@ from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
-from tflite.artifact import load
+from tflite.artifact import read_artifact
 from tflite.bench import bench_step, print_bench
-from tflite.onnx_rival import gru_step_weights
+from tflite.onnx_rival import step_weights
+from tflite.runtimes import load_model as load_step_model
+from tflite.validation_record import form_name
 
 STEPS = 2000
 
@@ -25,7 +27,7 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
         UserError: a model or the dataset of the stages before is missing.
     """
     folder = Path(build_dir) / scenario.name
-    ours = load(folder / "tflite")
+    shipped = read_artifact(folder / "tflite")
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
     dataset_folder, dataset = read_dataset(scenario, build_dir)
@@ -33,10 +35,10 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     readings = np.resize(stream.x, (STEPS, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
     entries = bench_step(
-        f"{scenario.name}: LiteRT {scenario.quantization.activations} step",
-        ours,
+        f"{scenario.name}: LiteRT {form_name(shipped.manifest)} step",
+        load_step_model(shipped.tflite),
         readings,
-        gru_step_weights(plain.layers),
+        step_weights(plain.layers),
         features,
     )
     print_bench(entries)

@@ -24,7 +24,7 @@ class Gate:
 
     Attributes:
         budget: key of the scenario's `[budgets]`.
-        model: which model, `<cell>_<activations>_<state>`.
+        model: which model, `<cell>_<form>_<state>`.
         measured: the figure in the budget's unit, or None if there is no finite figure.
         allowed: the budget.
         ok: the figure is within the budget.
@@ -115,12 +115,13 @@ def _metric_loss(record, bench):
 def _parity_lsb(record, bench):
     """Largest difference in quanta between LiteRT's own kernels and TFLM, whichever of the two is the reference.
 
-    XNNPACK, the delegate LiteRT puts before its kernels, rounds its own way: reported, not gated.
+    Of steps from the same state; see `kernel_pairs`. XNNPACK, the delegate LiteRT puts before its kernels, rounds its
+    own way: reported, not gated.
     """
     pairs = kernel_pairs(record)
     compared = [p for p in pairs if _is_finite(p.get("steps")) and p["steps"] > 0 and p.get("max_lsb") is not None]
     if not compared:
-        raise NotMeasured("not measured: no LiteRT against TFLM parity")
+        raise NotMeasured("not measured: no LiteRT against TFLM parity from the same state")
     largest = [p["max_lsb"] for p in compared]
     return max(largest) if all(map(_is_finite, largest)) else math.nan
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_models.anomaly_score import ALARM, AnomalyScore
 from keras_models.feature_encoding import FeatureEncoding
+from keras_models.layer_calls import layer_calls, layer_of
 from keras_models.legacy_models import keras3_model
 from keras_models.model_folder import load_model
 from keras_models.numeric_form import NumericForm
@@ -57,13 +58,15 @@ def convert(
             integers. They are streamed from zero states; equal lengths are fastest.
         encoding: puts raw readings in and real units out of the graph; without it x is the model's own input.
         score: with `encoding`: the output is the anomaly score, not the forecast.
-        name: file name of the artefact without `.tflite`; default `<model>_<activations>_<state>`.
+        name: file name of the artefact without `.tflite`; default `<model>_<activations>_<state>`, where <model> is
+            its name or that of its file.
 
     Raises:
         ValueError: an argument is not known, or contradicts the model; weights hold NaN; a range was never observed.
         UnsupportedLayer: a layer has no time-step form.
     """
     _check_choice("state", state, STATES)
+    stem = Path(model).stem if isinstance(model, str | Path) else model.name
     model = load_model(Path(model), made_by="model.save") if isinstance(model, str | Path) else keras3_model(model)
     form = _form(model, activations, state_dtype)
     weights = weights or ("float32" if form.is_float else "int8")
@@ -72,7 +75,7 @@ def convert(
     shell = SensorGraph(model, encoding, score, state) if encoding else None
     graph = shell.build() if shell else step_graph(model, state=state, weights=weights)
     content = write_flatbuffer(graph, state)
-    name = name or f"{model.name}_{form.name}_{state}"
+    name = name or _name(stem, form, weights, state)
     manifest = {
         "format": FORMAT,
         "name": name,
@@ -166,20 +169,45 @@ def _checked_stream(stream: Any, model: keras.Model) -> list[np.ndarray]:
         by_name = {names[0]: by_name["x"]}
     if set(by_name) != set(names):
         raise ValueError(f"representative: expected the inputs {', '.join(names)}, got {', '.join(map(str, by_name))}")
-    arrays = [np.asarray(by_name[name], tensor.dtype) for name, tensor in zip(names, model.inputs, strict=True)]
-    for name, array, tensor in zip(names, arrays, model.inputs, strict=True):
-        features, steps = tensor.shape[2:], tensor.shape[1] or WARM_UP
-        if array.shape[1:] != features:
-            expected = ", ".join(["timesteps", *map(str, features)])
-            raise ValueError(f"representative, input {name!r}: expected arrays ({expected}), got shape {array.shape}")
-        if len(array) < steps:
-            raise ValueError(
-                f"representative, input {name!r}: a stream of {len(array)} steps is shorter than the warm-up of {steps}; "
-                "expected longer streams, so that the states move as they will on the device"
-            )
+    arrays = [_checked_array(name, by_name[name], tensor) for name, tensor in zip(names, model.inputs, strict=True)]
+    for call in layer_calls(model):
+        if isinstance(call.layer, keras.layers.Embedding):
+            name, tokens = layer_of(call.sources[0]).name, call.layer.input_dim
+            array = arrays[names.index(name)]
+            if array.min() < 0 or array.max() >= tokens:
+                raise ValueError(f"representative, input {name!r}: expected tokens from 0 to {tokens - 1}")
     if len({len(array) for array in arrays}) != 1:
         raise ValueError("representative: expected inputs of one length per stream")
     return arrays
+
+
+def _checked_array(name: str, values: Any, tensor: keras.KerasTensor) -> np.ndarray:
+    """What a representative stream says of one input, in the form of the input's tensor."""
+    problem = f"representative, input {name!r}:"
+    try:
+        array = np.asarray(values).astype(tensor.dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{problem} expected an array of numbers ({error})") from error
+    features, steps = tensor.shape[2:], tensor.shape[1] or WARM_UP
+    if array.shape[1:] != features or not array.ndim:
+        expected = ", ".join(["timesteps", *map(str, features)])
+        raise ValueError(f"{problem} expected arrays ({expected}), got shape {array.shape}")
+    if len(array) < steps:
+        raise ValueError(
+            f"{problem} a stream of {len(array)} steps is shorter than the warm-up of {steps}; "
+            "expected longer streams, so that the states move as they will on the device"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{problem} holds NaN or infinity; fill missing readings first")
+    if "int" in tensor.dtype and not np.array_equal(array, values):
+        raise ValueError(f"{problem} expected whole numbers, tokens of an embedding")
+    return array
+
+
+def _name(stem: str, form: NumericForm, weights: str, state: str) -> str:
+    """Weights are told where they are not those that go with the activations."""
+    plain = weights == ("float32" if form.is_float else "int8")
+    return "_".join([stem, form.name, *([] if plain else ["weights", weights]), state])
 
 
 def _check_choice(argument: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ REMEDY = "check the file with keras.models.load_model, and report it if it is so
 
 def convert_file(
     path: Path,
-    activations: str,
+    activations: str | None,
     representative: Path | None,
     out: Path,
     *,
@@ -29,7 +29,7 @@ def convert_file(
         representative: `.npy` with an array (streams, timesteps, features), for a plain model in integers.
         seconds: time limit of the child process.
         megabytes: memory limit of the child process.
-        options: `state`, `state_dtype` and `weights` of `tflite.convert`.
+        options: `state`, `state_dtype`, `weights` and `name` of `tflite.convert`.
 
     Raises:
         UserError: a file is missing or damaged, the model cannot be converted (with the layer and the reason), or the
@@ -44,14 +44,15 @@ def convert_file(
     return artifact.save(out)
 
 
-def _artifact(path: Path, activations: str, representative: Path | None, options: dict[str, str | None]) -> Artifact:
+def _artifact(
+    path: Path, activations: str | None, representative: Path | None, options: dict[str, str | None]
+) -> Artifact:
     """The child's part: everything that touches the files."""
     from tflite.conversion import convert
 
     streams = None if representative is None else _read_streams(representative)
-    name = "_".join([path.stem, activations, options.get("state") or "external"])
     try:
-        return convert(path, activations=activations, representative=streams, name=name, **options)
+        return convert(path, activations=activations, representative=streams, **options)
     except UserError:
         raise
     except ValueError as error:

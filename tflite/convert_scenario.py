@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from keras_models.anomaly_score import load_score
+from keras_models.choose_form import allowed_forms
 from keras_models.feature_encoding import load_encoding
 from keras_models.model_folder import load_model, start_clean
 from keras_models.numeric_form import NumericForm
@@ -11,6 +12,7 @@ from keras_models.shard_dataset import window_batches
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
 from tflite.conversion import convert
 
 
@@ -20,7 +22,8 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     Writes build/<scenario>/tflite/{*.tflite, artifact.json}, the same in float32/ and ptq/, and seconds.json.
 
     Raises:
-        UserError: a model of the stages before is missing.
+        UserError: a model of the stages before is missing, is of another form than the scenario asks for, or cannot be
+            converted.
     """
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     models, folder = Path(build_dir) / scenario.name / "model", Path(build_dir) / scenario.name / "tflite"
@@ -28,6 +31,7 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     cell, state = scenario.model.cell, scenario.quantization.state
     plain = load_model(models / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     qat = load_model(models / f"{cell}_qat.keras", made_by=f"edgernn quantize {scenario.path}")
+    _check_form(qat.form, scenario)
     encoding = load_encoding(models / "encoding.json")
     scores = [load_score(models / f"score{s}.json") if scenario.anomaly else None for s in ("", "_qat")]
     windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
@@ -36,7 +40,10 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     def ship(model, form, score, place, **options):
         name = f"{scenario.name}_{cell}_{form.name}_{state}"
         numbers = {"activations": form.activations, "state_dtype": form.state_dtype}
-        artifact = convert(model, **numbers, state=state, encoding=encoding, score=score, name=name, **options)
+        try:
+            artifact = convert(model, **numbers, state=state, encoding=encoding, score=score, name=name, **options)
+        except ValueError as error:  # NaN in the weights, an LSTM made for the other kind of state, ...
+            raise UserError(f"{scenario.path}: {name} cannot be made: {error}") from error
         artifact.manifest.update(about)
         return artifact.save(place)
 
@@ -47,3 +54,13 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     path = ship(qat, qat.form, scores[1], folder)
     write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
     return path
+
+
+def _check_form(made: NumericForm, scenario: Scenario) -> None:
+    """The scenario may have been changed since the stage `quantize`."""
+    allowed = [form.name for form in allowed_forms(scenario.quantization)]
+    if made.name not in allowed:
+        raise UserError(
+            f"{scenario.path}: quantization.activations: the model was quantized in {made.name}, the scenario asks for "
+            f"{', '.join(allowed)}; run `edgernn quantize {scenario.path}` again"
+        )

@@ -19,7 +19,8 @@ def exposed_states(model: bytes) -> bytes:
     """
     graph = read_flatbuffer(model)
     carried = {read for _, read, _ in graph.states}
-    kept = states_of_operators(((op.kind, op.inputs) for op in graph.ops), [name for name, _, _ in graph.states])
+    taken = [name for name, *_ in (*graph.states, *graph.inputs, *graph.outputs)]
+    kept = states_of_operators(((op.kind, op.inputs) for op in graph.ops), taken)
     states = tuple((name, tensor, tensor) for name, tensor in kept if tensor not in carried)
     graph = replace(graph, states=graph.states + states)
     graph.check()
@@ -31,7 +32,7 @@ def states_of_operators(ops: Iterable[tuple[str, Sequence[Any]]], taken: Iterabl
 
     Args:
         ops: (kind, inputs) of every operator; an input is returned as it is.
-        taken: names of the model's other states.
+        taken: names the model's signature uses already.
     """
     names, states = set(taken), []
     for kind, inputs in ops:

@@ -17,6 +17,8 @@ from tflite.step_graph import StepGraphBuilder
 # Kernels that exist in integers too, for one quantization of the output.
 KERNELS = {"sigmoid": "LOGISTIC", "tanh": "TANH"}
 
+MOST_CONCATENATED = 10  # TensorFlow Lite Micro's CONCATENATION takes no more
+
 
 class GraphOperators:
     """Operators over tensor names of a graph; see `keras_models.step_operators.StepOperators`.
@@ -128,14 +130,15 @@ class GraphOperators:
         return self._op("BATCH_MATMUL", [values, constant], name, width=kernel.shape[1], adjY=True)
 
     def _int16_product(self, name, values, kernel, bias):
+        """With a bias of 64 bits even where it is zero: without one LiteRT's built-in kernels round in another way."""
         weights, affine = quantize_weights(kernel)
         constant = self.builder.constant(self._name(f"{name}_matrix"), np.ascontiguousarray(weights.T), affine)
         scale = float(np.float32(affine.scale) * np.float32(self.builder.affine(values).scale))
-        inputs = [values, constant]
-        if bias is not None:
-            sums = np.round(np.asarray(bias, np.float64) / scale).astype(np.int64)
-            inputs.append(self.builder.constant(self._name(f"{name}_bias"), sums, Affine(scale, 0, 64)))
-        return self._op("FULLY_CONNECTED", inputs, name, width=kernel.shape[1])
+        bias = np.zeros(kernel.shape[1]) if bias is None else np.asarray(bias, np.float64)
+        sums = self.builder.constant(
+            self._name(f"{name}_bias"), np.round(bias / scale).astype(np.int64), Affine(scale, 0, 64)
+        )
+        return self._op("FULLY_CONNECTED", [values, constant, sums], name, width=kernel.shape[1])
 
     def _float_product(self, name, values, kernel, bias):
         transposed, label = np.ascontiguousarray(kernel.T), self._name(f"{name}_matrix")
@@ -165,7 +168,8 @@ class GraphOperators:
             options["potScaleInt16"] = False
         *batch, own = self.builder.shape(inputs[0])
         shape = (*batch, own if width is None else width)
-        return self.builder.op(kind, inputs, self.builder.tensor(self._name(name), affine=affine, shape=shape), **options)
+        result = self.builder.tensor(self._name(name), affine=affine, shape=shape)
+        return self.builder.op(kind, inputs, result, **options)
 
     def _affine(self, name) -> Affine | None:
         quantizer = self.layer.quantizers.get(name)
@@ -184,6 +188,9 @@ def dequantize(builder: StepGraphBuilder, source: str) -> str:
 
 def concatenate(builder: StepGraphBuilder, parts: list[str], name: str) -> str:
     """Tensors (1, width) of one quantization side by side; a single one is passed on."""
+    if len(parts) > MOST_CONCATENATED:
+        groups = [parts[start : start + MOST_CONCATENATED] for start in range(0, len(parts), MOST_CONCATENATED)]
+        parts = [concatenate(builder, group, f"{name}_{index}") for index, group in enumerate(groups)]
     if len(parts) == 1:
         return parts[0]
     width = sum(builder.width(part) for part in parts)

@@ -1,4 +1,4 @@
-"""The rival in speed: the same float GRU step in ONNX Runtime, state fed back."""
+"""The rival in speed: the same float step of a recurrent layer in ONNX Runtime, state fed back."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,27 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 9  # readable by every ONNX Runtime since 1.15
+# By Keras layer: the operator, its states, and where ONNX finds its gates among those of Keras.
+OPERATORS = {
+    "SimpleRNN": ("RNN", ("h",), (0,)),
+    "GRU": ("GRU", ("h",), (0, 1, 2)),  # z, r, n in both
+    "LSTM": ("LSTM", ("h", "c"), (0, 3, 1, 2)),  # Keras: i, f, c, o; ONNX: i, o, f, c
+}
 
 
 @dataclass(frozen=True)
-class GRUStepWeights:
-    """One Keras GRU layer and the Dense layers on it, as float32 arrays.
+class StepWeights:
+    """One recurrent Keras layer and the Dense layers on it, as float32 arrays in the layout of Keras.
 
     Attributes:
-        kernel: (features, 3 * units), gates z, r, n.
-        recurrent_kernel: (units, 3 * units).
-        bias: (2, 3 * units) with reset_after, else (3 * units,).
+        cell: the class of the layer, "SimpleRNN", "GRU" or "LSTM".
+        kernel: (features, gates * units).
+        recurrent_kernel: (units, gates * units).
+        bias: (gates * units,); (2, gates * units) of a GRU with reset_after.
         head_kernel, head_bias: (units, outputs), (outputs,); several heads side by side.
     """
 
+    cell: str
     kernel: np.ndarray
     recurrent_kernel: np.ndarray
     bias: np.ndarray
@@ -34,45 +42,44 @@ class GRUStepWeights:
 
     @property
     def reset_after(self) -> bool:
-        """True where the reset gate multiplies the candidate's recurrent product (the Keras default)."""
+        """Of a GRU: True where the reset gate multiplies the candidate's recurrent product (the Keras default)."""
         return self.bias.ndim == 2
 
 
-def gru_step_weights(layers: list) -> GRUStepWeights:
-    """The weights of Keras layers: exactly one GRU, then Dense heads that all read it.
+def step_weights(layers: list) -> StepWeights:
+    """The weights of Keras layers: exactly one recurrent layer with bias and tanh, then Dense heads that all read it.
 
     Raises:
-        ValueError: another number of GRU layers, or no Dense.
+        ValueError: another number of recurrent layers, or no Dense.
     """
-    by_kind = {kind: [layer for layer in layers if type(layer).__name__ == kind] for kind in ("GRU", "Dense")}
-    if len(by_kind["GRU"]) != 1 or not by_kind["Dense"]:
+    recurrent, heads = (
+        [layer for layer in layers if type(layer).__name__ in kinds] for kinds in (OPERATORS, ("Dense",))
+    )
+    if len(recurrent) != 1 or not heads:
         found = ", ".join(type(layer).__name__ for layer in layers)
-        raise ValueError(f"expected one GRU and at least one Dense, got {found}")
-    kernel, recurrent_kernel, bias = by_kind["GRU"][0].get_weights()
-    heads = [layer.get_weights() for layer in by_kind["Dense"]]
-    return GRUStepWeights(
-        kernel,
-        recurrent_kernel,
-        bias,
+        raise ValueError(f"expected one of {', '.join(OPERATORS)} and at least one Dense, got {found}")
+    heads = [layer.get_weights() for layer in heads]
+    return StepWeights(
+        type(recurrent[0]).__name__,
+        *recurrent[0].get_weights(),
         np.concatenate([weights[0] for weights in heads], axis=1),
         np.concatenate([weights[1] for weights in heads]),
     )
 
 
-def onnx_gru_step(
-    weights: GRUStepWeights,
+def onnx_step(
+    weights: StepWeights,
     mean: np.ndarray | None = None,
     std: np.ndarray | None = None,
     output_scale: np.ndarray | None = None,
     output_offset: np.ndarray | None = None,
 ) -> onnx.ModelProto:
-    """The step x (1, features), h (1, 1, units) -> y (1, outputs), h as a float32 ONNX model.
+    """The step x (1, features), h (1, 1, units) -> y (1, outputs), h_next as a float32 ONNX model; LSTM: c, c_next too.
 
     With `mean` and `std` (features,) it takes raw readings and standardizes them; with `output_scale` and
-    `output_offset` (outputs,) it gives real units. Keras and ONNX agree on the gate order z, r, n.
+    `output_offset` (outputs,) it gives real units.
     """
-    features, units = weights.kernel.shape[0], weights.units
-    constants, nodes = _gru_constants(weights), []
+    constants, nodes = _constants(weights), []
     source = "x"
     if mean is not None:
         constants |= {"mean": mean, "inverse_std": 1.0 / np.asarray(std, np.float32)}
@@ -81,16 +88,19 @@ def onnx_gru_step(
             _node("Mul", ["centred", "inverse_std"], "standardized"),
         ]
         source = "standardized"
-    nodes += _gru_nodes(source, units, weights.reset_after, "y" if output_scale is None else "head")
+    nodes += _nodes(source, weights, "y" if output_scale is None else "head")
     if output_scale is not None:
         constants |= {"scale": output_scale, "offset": output_offset}
         nodes += [_node("Mul", ["head", "scale"], "scaled"), _node("Add", ["scaled", "offset"], "y")]
-    state = [1, 1, units]
+    states = OPERATORS[weights.cell][1]
     graph = helper.make_graph(
         nodes,
-        "gru_step",
-        [_info("x", [1, features]), _info("h", state)],
-        [_info("y", [1, weights.head_kernel.shape[1]]), _info("h_next", state)],
+        "step",
+        [_info("x", [1, weights.kernel.shape[0]]), *(_info(name, [1, 1, weights.units]) for name in states)],
+        [
+            _info("y", [1, weights.head_kernel.shape[1]]),
+            *(_info(f"{name}_next", [1, 1, weights.units]) for name in states),
+        ],
         [
             numpy_helper.from_array(np.asarray(v, v.dtype if v.dtype == np.int64 else np.float32), k)
             for k, v in constants.items()
@@ -106,34 +116,40 @@ class OnnxStep:
 
     def __init__(self, model: onnx.ModelProto):
         self._session = _session(model)
-        self._shape = tuple(self._session.get_inputs()[1].shape)
+        states, outputs = self._session.get_inputs()[1:], self._session.get_outputs()
+        self._outputs = [port.name for port in outputs]
+        self._places = [(port.name, self._outputs.index(f"{port.name}_next")) for port in states]
+        self._shapes = {port.name: tuple(port.shape) for port in states}
         self.reset()
 
     def reset(self) -> None:
-        self._state = np.zeros(self._shape, np.float32)
+        self._feed = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
 
     def step(self, x: np.ndarray) -> np.ndarray:
         """(features,) float32 -> (outputs,) float32."""
-        y, self._state = self._session.run(_OUTPUTS, {"x": x[np.newaxis], "h": self._state})
-        return y[0]
+        feed = self._feed
+        feed["x"] = x[np.newaxis]
+        results = self._session.run(self._outputs, feed)
+        for name, place in self._places:  # as fast as naming the one state of a GRU: the rival is to be at its best
+            feed[name] = results[place]
+        return results[0][0]
 
 
 class BoundOnnxStep:
-    """The same through IO binding: buffers bound once, two states in turn, only the output allocated."""
+    """The same through IO binding: buffers bound once, two sets of states in turn, only the output allocated."""
 
     def __init__(self, model: onnx.ModelProto):
         self._session = _session(model)
-        state = tuple(self._session.get_inputs()[1].shape)
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
-        self._x = value(np.zeros(tuple(self._session.get_inputs()[0].shape), np.float32))
-        self._y = value(np.zeros(tuple(self._session.get_outputs()[0].shape), np.float32))
-        self._states = [value(np.zeros(state, np.float32)) for _ in range(2)]
+        (x, *states), (y, *_) = self._session.get_inputs(), self._session.get_outputs()
+        self._x, self._y = _zeros(x.shape), _zeros(y.shape)
+        self._states = [{port.name: _zeros(port.shape) for port in states} for _ in range(2)]
         self._bindings = [self._binding(turn) for turn in range(2)]
         self.reset()
 
     def reset(self) -> None:
         self._turn = 0
-        self._states[0].update_inplace(np.zeros(tuple(self._states[0].shape()), np.float32))
+        for state in self._states[0].values():
+            state.update_inplace(np.zeros(tuple(state.shape()), np.float32))
 
     def step(self, x: np.ndarray) -> np.ndarray:
         """(features,) float32 -> (outputs,) float32."""
@@ -145,13 +161,11 @@ class BoundOnnxStep:
     def _binding(self, turn: int):
         binding = self._session.io_binding()
         binding.bind_ortvalue_input("x", self._x)
-        binding.bind_ortvalue_input("h", self._states[turn])
         binding.bind_ortvalue_output("y", self._y)
-        binding.bind_ortvalue_output("h_next", self._states[1 - turn])
+        for name in self._states[turn]:
+            binding.bind_ortvalue_input(name, self._states[turn][name])
+            binding.bind_ortvalue_output(f"{name}_next", self._states[1 - turn][name])
         return binding
-
-
-_OUTPUTS = ["y", "h_next"]
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -162,30 +176,42 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _gru_constants(weights: GRUStepWeights) -> dict[str, np.ndarray]:
-    """ONNX's layout: one direction first, gates in rows, both biases in one vector."""
+def _zeros(shape: list[int]) -> onnxruntime.OrtValue:
+    return onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(tuple(shape), np.float32))
+
+
+def _constants(weights: StepWeights) -> dict[str, np.ndarray]:
+    """ONNX's layout: one direction first, gates in rows in ONNX's order, both biases in one vector."""
+    gates = OPERATORS[weights.cell][2]
+
+    def ordered(array):
+        """(..., gates * units) in ONNX's order of the gates."""
+        return np.concatenate([np.split(array, len(gates), axis=-1)[gate] for gate in gates], axis=-1)
+
     input_bias, state_bias = weights.bias if weights.reset_after else (weights.bias, np.zeros_like(weights.bias))
     return {
-        "W": weights.kernel.T[np.newaxis],
-        "R": weights.recurrent_kernel.T[np.newaxis],
-        "B": np.concatenate([input_bias, state_bias])[np.newaxis],
+        "W": ordered(weights.kernel).T[np.newaxis],
+        "R": ordered(weights.recurrent_kernel).T[np.newaxis],
+        "B": np.concatenate([ordered(input_bias), ordered(state_bias)])[np.newaxis],
         "head_kernel": weights.head_kernel,
         "head_bias": weights.head_bias,
         "time_axis": np.array([0], np.int64),
     }
 
 
-def _gru_nodes(source: str, units: int, reset_after: bool, result: str) -> list[onnx.NodeProto]:
-    gru = helper.make_node(
-        "GRU",
-        ["sequence", "W", "R", "B", "", "h"],
-        ["", "h_next"],
-        hidden_size=units,
-        linear_before_reset=int(reset_after),
+def _nodes(source: str, weights: StepWeights, result: str) -> list[onnx.NodeProto]:
+    operator, states, _ = OPERATORS[weights.cell]
+    options = {"linear_before_reset": int(weights.reset_after)} if operator == "GRU" else {}
+    recurrent = helper.make_node(
+        operator,
+        ["sequence", "W", "R", "B", "", *states],
+        ["", *(f"{name}_next" for name in states)],
+        hidden_size=weights.units,
+        **options,
     )
     return [
         _node("Unsqueeze", [source, "time_axis"], "sequence"),
-        gru,
+        recurrent,
         _node("Squeeze", ["h_next", "time_axis"], "state"),
         _node("Gemm", ["state", "head_kernel", "head_bias"], result),
     ]

@@ -24,7 +24,8 @@ def parity(
 
     Args:
         xs: readings as `step` takes them.
-        quanta: by name of a float32 output or state, the real size of one integer step behind each element; 0 = none.
+        quanta: by name; of a float32 output or state, the real size of one integer step behind each element, 0 = none;
+            of an integer one, how many of its own steps count as one quantum, 1 by default.
 
     Returns:
         steps, max_lsb (largest difference of any element of any output or state, in quanta), by_tensor (the same for
@@ -37,7 +38,7 @@ def parity(
     largest = dict.fromkeys(specs, 0.0)
     for x in xs:
         runtime.set_states(reference.states)
-        ours, theirs = (_everything(one, x) for one in (runtime, reference))
+        ours, theirs = (outputs_and_states(one, x) for one in (runtime, reference))
         steps += 1
         for name, spec in specs.items():
             difference = _in_quanta(ours[name], theirs[name], spec, quanta.get(name))
@@ -52,7 +53,7 @@ def parity(
     }
 
 
-def _everything(runtime: StepRuntime, x: np.ndarray) -> dict[str, np.ndarray]:
+def outputs_and_states(runtime: StepRuntime, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs and new states of one step, by name, as they are in memory."""
     outputs = runtime.step(x, raw=True)
     if not isinstance(outputs, dict):
@@ -63,7 +64,7 @@ def _everything(runtime: StepRuntime, x: np.ndarray) -> dict[str, np.ndarray]:
 def _in_quanta(ours: np.ndarray, theirs: np.ndarray, spec, quantum) -> np.ndarray:
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     if spec.dtype != "float32":
-        quantum = 1.0
+        quantum = 1.0 if quantum is None else quantum
     else:
         rounding = FLOAT_QUANTUM * max(1.0, float(np.max(np.abs(theirs), initial=0.0, where=np.isfinite(theirs))))
         quantum = rounding if quantum is None else np.maximum(np.reshape(quantum, theirs.shape), rounding)

@@ -84,7 +84,8 @@ ACTIVATIONS = {
 
 def real_layer(builder: StepGraphBuilder, layer: keras.layers.Layer, x: str) -> str:
     """A layer that computes on real numbers, over a float32 tensor (1, ..., width)."""
-    return next(lower for kind, lower in LAYERS.items() if isinstance(layer, kind))(_Reals(builder, layer.name), layer, x)
+    lower = next(lower for kind, lower in LAYERS.items() if isinstance(layer, kind))
+    return lower(_Reals(builder, layer.name), layer, x)
 
 
 def _activation(op, layer, x):

@@ -18,6 +18,7 @@ from tflite.runtimes.step_signature import StepSignature, read_step_signature
 
 # They only pass on what another operator computed.
 PASSING = ("SPLIT", "SPLIT_V", "RESHAPE", "CONCATENATION", "SLICE", "STRIDED_SLICE", "READ_VARIABLE", "GATHER")
+SETTLED = 16  # steps after a reset
 # What LiteRT's fused LSTM leaves in the four int16 tensors it computes in, by their order.
 FUSED_GATES = ("cell output", "forget gate", "candidate", "output gate")
 
@@ -29,9 +30,10 @@ class Saturation:
     Attributes:
         name: of the state, or place and kind of the operator that writes it ("7 LOGISTIC").
         share: of all elements at all steps, how many stood at an end of the type.
-        stuck: elements that stood there throughout the second half of the stream.
+        stuck: elements that came to stand there and stayed, throughout the second half of the stream.
         is_state: whether it is carried to the next step.
-        bounded: its range is [-1, 1), that of tanh and sigmoid: at an end it is off by a quantum at most.
+        bounded: its range is that of tanh, [-1, 1), so at an end it is off by a quantum at most. Not so a cell state
+            (c0, c1, ...), which sums up.
     """
 
     name: str
@@ -74,9 +76,11 @@ def saturations(model: bytes, xs: Sequence[Mapping[str, np.ndarray]]) -> list[Sa
 
 def _figures(one: _Watched, at_end: np.ndarray, detail: dict) -> Saturation:
     """`at_end`: bool (steps, ...)."""
-    scale, zero_point = detail["quantization"]
-    bounded = (scale, zero_point) == (2.0 ** (1 - 8 * np.dtype(detail["dtype"]).itemsize), 0)
-    stuck = np.all(at_end[len(at_end) // 2 :], axis=0)
+    like_tanh = detail["quantization"] == (2.0 ** (1 - 8 * np.dtype(detail["dtype"]).itemsize), 0)
+    half = len(at_end) // 2
+    from_the_start = np.all(at_end[min(SETTLED, half) :], axis=0)  # a unit that always says the same
+    stuck = np.all(at_end[half:], axis=0) & ~from_the_start
+    bounded = like_tanh and not one.name.startswith("c")
     return Saturation(one.name, float(np.mean(at_end)), int(np.sum(stuck)), one.is_state, bounded)
 
 
@@ -109,7 +113,8 @@ def _watched(model: bytes, signature: StepSignature, interpreter: Interpreter) -
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
     ops = list(zip(operator_names(model), file.subgraphs[0].operators, strict=True))
     states = [(port.spec.name, port.tensor) for port in signature.states_out] + _assigned(ops)
-    states += states_of_operators(((kind, op.inputs) for kind, op in ops), [name for name, _ in states])
+    taken = [name for name, _ in states] + [port.spec.name for port in (*signature.inputs, *signature.outputs)]
+    states += states_of_operators(((kind, op.inputs) for kind, op in ops), taken)
     states = list({int(tensor): name for name, tensor in reversed(states)}.items())[::-1]
     kept = {tensor for tensor, _ in states}
     computed = [

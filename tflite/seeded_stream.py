@@ -11,7 +11,7 @@ NOISE = 0.2
 
 
 def wander(steps: int, width: int, seed: int = 0) -> np.ndarray:
-    """(steps, width) float32 of mean 0 and variance about 1: autoregressive channels, fast to slow, under some noise."""
+    """(steps, width) float32 of mean 0 and variance about 1: autoregressive channels, fast to slow, some noise."""
     rng = np.random.default_rng(seed)
     kept = np.exp(-1 / np.geomspace(*MEMORY_STEPS, max(width, 2))[:width])
     values, level = np.empty((steps, width)), rng.normal(size=width)

@@ -77,6 +77,7 @@ class StepGraph:
         for tensor in self.tensors:
             if tensor.dtype not in DTYPES:
                 raise ValueError(f"tensor {tensor.name!r}: expected one of {', '.join(DTYPES)}, got {tensor.dtype}")
+        self._check_ends()
         ready = self._checked_ops(by_name)
         for name, read, written in self.states:
             form_in, form_out = ((t.shape, t.dtype, t.affine) for t in (by_name[read], by_name[written]))
@@ -85,6 +86,13 @@ class StepGraph:
         for name, tensor in self.outputs:
             if tensor not in ready:
                 raise ValueError(f"output {name!r} reads {tensor!r}, which no operator writes")
+
+    def _check_ends(self) -> None:
+        """A name on both sides of the signature is a state: inputs, outputs and states must have different names."""
+        names = [name for name, *_ in (*self.inputs, *self.outputs, *self.states)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"an input, output or state is named {twice[0]!r} like another one; rename the layer")
 
     def _checked_ops(self, by_name: dict[str, Tensor]) -> set[str]:
         """The tensors that hold a value after the last operator; ValueError where one reads or writes a wrong one."""

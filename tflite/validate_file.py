@@ -1,70 +1,172 @@
-"""`edgernn validate model.tflite`: what a model of one time step is; whether LiteRT and TFLite Micro agree on it."""
+"""`edgernn validate model.tflite`: what a model of one time step is, and whether every runtime makes the same of it."""
 
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.user_error import UserError
-from tflite.child_process import ChildFailure
-from tflite.flatbuffer import operator_names, read_flatbuffer
-from tflite.latency import step_latency
-from tflite.memory import arena_bytes
-from tflite.parity import parity
-from tflite.quanta import output_quanta
-from tflite.runtimes import load_model, probe
+from tflite.child_process import ChildFailure, run_in_child
+from tflite.contract import REFERENCE, RUNTIMES, SATURATION, CheckResult, check_contract, open_on
+from tflite.flatbuffer import operator_names
+from tflite.latency import call_times, percentiles, step_latency, warm_up
+from tflite.memory import measure_arena
+from tflite.runtimes import StepRuntime, probe
+from tflite.runtimes.model_bytes import read_model
+from tflite.runtimes.step_signature import read_step_signature
+from tflite.seeded_stream import seeded_readings
+from tflite.time_constant import RUNTIME as PACED_ON
+from tflite.time_constant import stall_warnings
 
-STEPS = 5000
-SEED = 0
+STEPS, LEAST_STEPS, LATENCY_STEPS = 2000, 40, 200
+SECONDS, MEGABYTES = 300.0, 4096
+CONTRACT_MICROSECONDS = 2e6  # about what one run over the readings may take, of some thirty
+PHONE = "litert default"
 
 
-def validate_file(path: Path) -> None:
-    """Prints operators, states, memory, latency and the parity of LiteRT against TFLite Micro on seeded noise.
+@dataclass(frozen=True)
+class Examination:
+    """What was found out about a model.
+
+    Attributes:
+        facts: (name, text) in the order they are read.
+        checks: of its contract, on seeded readings.
+        warnings: sentences.
+    """
+
+    facts: list[tuple[str, str]]
+    checks: list[CheckResult]
+    warnings: list[str]
+
+
+def validate_file(path: Path) -> bool:
+    """Prints operators, states, memory, latency and the contract of a model on seeded readings.
+
+    Returns:
+        Whether every check with a limit passed.
 
     Raises:
-        UserError: the file is missing, damaged, or a runtime refuses it; it is tried in a child process first.
+        UserError: the file is missing, damaged, or LiteRT refuses it. Whatever opens it does so in a child process.
     """
-    for runtime in ("litert", "tflm"):
-        probe(path, runtime)
-    model = path.read_bytes()
-    litert, tflm = load_model(model), load_model(model, "tflm")
-    table = Table(title=f"{path.name}, {len(model):,} bytes", show_header=False)
-    for name, kinds in (("inputs", litert.inputs), ("outputs", litert.outputs), ("states", litert.state_specs)):
-        table.add_row(name, "\n".join(f"{s.name} {s.dtype} {s.shape}" for s in kinds) or "-")
+    content, name = read_model(path)
+    probe(path, **RUNTIMES[PHONE])
+    refusals = {runtime: reason for runtime in RUNTIMES if runtime != PHONE and (reason := _refusal(path, runtime))}
+    runtimes = tuple(runtime for runtime in RUNTIMES if runtime not in refusals)
     try:
-        table.add_row("operators", ", ".join(f"{n} {kind}" for kind, n in Counter(operator_names(model)).items()))
-        table.add_row("TFLM arena", f"{arena_bytes(model)['total']:,} bytes on this 64-bit host")
-    except ChildFailure as failure:
-        raise UserError(f"{path}: {failure}") from failure
-    xs = _noise(litert, STEPS)
-    latency = step_latency(litert, xs[:1000])
-    table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
-    for kernels in ("builtin", "default"):
-        figures = parity(load_model(model, kernels=kernels), tflm, xs, _quanta(model))
-        table.add_row(
-            f"LiteRT ({kernels}) against TFLM",
-            f"{figures['max_lsb']:g} quanta at most, "
-            f"{figures['mismatched']:.3%} of elements differ, {figures['steps']:,} steps",
+        found = run_in_child(
+            examine,
+            content,
+            runtimes,
+            seconds=SECONDS,
+            megabytes=MEGABYTES,
+            remedy="convert the model again, and report it if that repeats",
         )
-    Console().print(table)
+    except ChildFailure as failure:
+        raise UserError(f"{name}: {failure}") from failure
+    _print(path.name, len(content), found, refusals)
+    return all(check.passed for check in found.checks)
 
 
-def _quanta(model: bytes) -> dict[str, np.ndarray]:
-    """Quanta of the float outputs, where the model is made of operators whose quanta can be followed."""
+def examine(model: bytes, runtimes: tuple[str, ...]) -> Examination:
+    """Everything `validate_file` prints; for a child process.
+
+    Args:
+        runtimes: names of `tflite.contract.RUNTIMES` that run the model.
+    """
+    signature, phone = read_step_signature(model), open_on(model, PHONE)
+    xs = seeded_readings(phone.inputs, STEPS, rows=table_rows(model))
+    latency = _latency(phone, xs[:LATENCY_STEPS])
+    steps = int(np.clip(CONTRACT_MICROSECONDS / latency["p50"], LEAST_STEPS, STEPS))
+    facts = [
+        (name, "\n".join(f"{s.name} {s.dtype} {s.shape}" for s in specs))
+        for name, specs in zip(("inputs", "outputs", "states"), signature.specs, strict=True)
+    ]
+    inside = {"resource variables": signature.has_resources, "variables of its operators": signature.has_variables}
+    facts.append(("state inside", ", ".join(kind for kind, there in inside.items() if there)))
+    facts.append(("operators", ", ".join(f"{n} {kind}" for kind, n in Counter(operator_names(model)).items())))
+    if REFERENCE in runtimes:
+        facts.append(("TFLM arena", f"{measure_arena(model)['total']:,} bytes on this 64-bit host"))
+    facts.append(("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us"))
+    checks = check_contract(model, xs[:steps], runtimes=runtimes, strict=False)
+    facts.append(("readings", f"{steps:,} steps, seeded"))
+    if any(inside.values()) and not any("forced equal" in check.check for check in checks):
+        facts.append(("note", "the state inside cannot be set from outside: runtimes are compared running freely"))
+    warnings = [
+        f"input {before} and output {after} may be a state, but have two names: nobody carries it on; name both alike"
+        for before, after in signature.unnamed_states
+    ]
+    if PACED_ON in runtimes:
+        warnings += stall_warnings(model, xs[:steps])
+    return Examination([(name, text or "-") for name, text in facts], checks, warnings)
+
+
+def table_rows(model: bytes) -> int:
+    """Length of the shortest constant table that identifiers look up; 1 where there is none."""
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    graph = file.subgraphs[0]
+    places = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
+    tables = [
+        graph.tensors[op.inputs[places[kind]]]
+        for kind, op in zip(operator_names(model), graph.operators or [], strict=True)
+        if kind in places
+    ]
+    return min((int(table.shape[0]) for table in tables if file.buffers[table.buffer].data is not None), default=1)
+
+
+def _latency(runtime: StepRuntime, xs: list) -> dict[str, float]:
+    """Microseconds of a step: as an application calls it where there is one real input, else in integers."""
+    if [spec.dtype for spec in runtime.inputs] == ["float32"]:
+        return step_latency(runtime, [next(iter(x.values())) for x in xs])
+    step = partial(runtime.step, raw=True)
+    warm_up(step, xs)
+    return percentiles(call_times(step, xs))
+
+
+def _refusal(path: Path, runtime: str) -> str | None:
+    """Why a runtime does not run the model, if it does not."""
     try:
-        return output_quanta(read_flatbuffer(model))
-    except ValueError:
-        return {}
+        probe(path, **RUNTIMES[runtime])
+    except UserError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
 
 
-def _noise(runtime, steps: int) -> list:
-    """Seeded standard normal readings for every input."""
-    rng = np.random.default_rng(SEED)
-    readings = []
-    for _ in range(steps):
-        x = {spec.name: rng.normal(size=spec.shape).astype(np.float32) for spec in runtime.inputs}
-        x = {s.name: s.quantize(x[s.name]) if s.is_quantized else x[s.name] for s in runtime.inputs}
-        readings.append(x)
-    return readings
+def _print(name: str, size: int, found: Examination, refusals: dict[str, str]) -> None:
+    table = Table(title=f"{name}, {size:,} bytes", show_header=False)
+    for fact in found.facts:
+        table.add_row(*fact)
+    for runtime, reason in refusals.items():
+        table.add_row(runtime, f"does not run it: {reason}")
+    saturation = [check for check in found.checks if check.check.startswith(SATURATION)]
+    for check in dict.fromkeys(check.check for check in found.checks if check not in saturation):
+        table.add_row(check, _figures([one for one in found.checks if one.check == check]))
+    if saturation:
+        table.add_row("at an end of the integers", _shares(saturation))
+    console = Console()
+    console.print(table)
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
+
+
+def _figures(checks: list[CheckResult]) -> str:
+    """One check on all runtimes, what is equal said once."""
+    by_figure = {}
+    for check in checks:
+        failed = "" if check.passed else "FAILED, "
+        by_figure.setdefault(f"{failed}{check.figure:.3g} {check.unit}", []).append(check.runtime)
+    if len(by_figure) == 1:
+        return next(iter(by_figure))
+    return "\n".join(f"{figure}: {', '.join(runtimes)}" for figure, runtimes in by_figure.items())
+
+
+def _shares(checks: list[CheckResult]) -> str:
+    """Every state, and the operators that ever were there."""
+    shown = [check for check in checks if check.figure > 0 or check.check.startswith(f"{SATURATION} state")]
+    lines = [f"{check.figure:.2%} {check.check.removeprefix(SATURATION).strip()}" for check in shown]
+    others = len(checks) - len(shown)
+    return "\n".join(lines + ([f"never {others} {'other ' if shown else ''}operators"] if others else []))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from keras_models.choose_form import allowed_forms
+from keras_models.numeric_form import NumericForm
 from pipeline.user_error import UserError
 from tflite.build_record import JSON_NAMES, require_record
 
@@ -17,39 +19,52 @@ SECTIONS = {
 }
 
 
+def form_name(record):
+    """`int8`, `int8_state16` from a validation record or a manifest; "" if it names no form.
+
+    Raises:
+        ValueError: it names one that there is not.
+    """
+    if not record.get("activations"):
+        return ""
+    return NumericForm(record["activations"], record.get("state_dtype")).name
+
+
 def model_name(record):
-    """`gru_int8_external` from a validation record; `-` if it names nothing."""
-    parts = [str(record[key]) for key in ("cell", "activations", "state") if record.get(key)]
-    return "_".join(parts) or "-"
+    """`gru_int8_state16_external` from a validation record; `-` if it names nothing."""
+    parts = [record.get("cell"), form_name(record), record.get("state")]
+    return "_".join(str(part) for part in parts if part) or "-"
 
 
 def shipped_records(scenario, validation):
     """The record of the one model the scenario ships, in a list; an empty list if it was not validated.
 
-    It is the first with the scenario's cell, activations and state form; a record that leaves one out
-    matches. Budgets are about the shipped model, not its variants.
+    It is the first with the scenario's cell and state form and a form of numbers the scenario allows; a record that
+    leaves one out matches. Budgets are about the shipped model, not its variants.
     """
-    wanted = {
-        "cell": scenario.model.cell,
-        "activations": scenario.quantization.activations,
-        "state": scenario.quantization.state,
+    allowed = {
+        "cell": [scenario.model.cell],
+        "form": [form.name for form in allowed_forms(scenario.quantization)],
+        "state": [scenario.quantization.state],
     }
-    if wanted["activations"] == "auto":  # the stage `quantize` chose
-        del wanted["activations"]
-    matching = [
-        record
-        for record in validation["models"]
-        if all(record.get(key, value) == value for key, value in wanted.items())
-    ]
-    return matching[:1]
+    for record in validation["models"]:
+        said = {"cell": record.get("cell"), "form": form_name(record) or None, "state": record.get("state")}
+        if all(value is None or value in allowed[key] for key, value in said.items()):
+            return [record]
+    return []
 
 
 def kernel_pairs(record):
-    """The parity records of LiteRT's own kernels against TFLite Micro, whichever of the two is the reference."""
+    """The parity records of LiteRT's own kernels against TFLite Micro, whichever of the two is the reference.
+
+    Only those of steps from the same state: running freely on states of their own, two runtimes that differ by a
+    quantum may drift apart by many.
+    """
     return [
         pair
         for pair in record.get("parity") or []
         if {_family(pair.get("runtime")), _family(pair.get("reference"))} == {"litert", "tflm"}
+        and pair.get("state_forced", True)
     ]
 
 
@@ -79,6 +94,10 @@ def _damage(validation):
     if not isinstance(models, list) or not all(isinstance(record, dict) for record in models):
         return 'expected a list of records under "models"'
     for record in models:
+        try:
+            form_name(record)
+        except ValueError as error:
+            return f'"activations" or "state_dtype" of a record: {error}'
         for key, kind in SECTIONS.items():
             if not isinstance(record.get(key, kind()), kind):
                 return f'expected "{key}" of {model_name(record)} to be a JSON {JSON_NAMES[kind]}'

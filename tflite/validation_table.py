@@ -3,10 +3,12 @@
 from rich.console import Console
 from rich.table import Table
 
+from tflite.validation_record import model_name
+
 
 def print_record(record: dict) -> None:
     """Prints the figures of a shipped model beside float, PTQ and the rivals."""
-    table = Table(title=f"{record['scenario']}: {record['cell']} {record['activations']}", show_header=False)
+    table = Table(title=f"{record['scenario']}: {model_name(record)}", show_header=False)
     for name in ("metric", "far", "mar"):
         figures = record.get(name)
         if figures:
@@ -14,10 +16,11 @@ def print_record(record: dict) -> None:
             rows = {key: value for key, value in {**figures, **rivals}.items() if isinstance(value, float)}
             table.add_row(figures.get("name", name), "\n".join(f"{value:.4f}  {key}" for key, value in rows.items()))
     for pair in record["parity"]:
+        state = "state forced equal" if pair["state_forced"] else "running freely"
         table.add_row(
             f"{pair['runtime']} against {pair['reference']}",
             f"{pair['max_lsb']:g} quanta at most, "
-            f"{pair['mismatched']:.3%} of elements differ, {pair['steps']:,} steps, state forced equal",
+            f"{pair['mismatched']:.3%} of elements differ, {pair['steps']:,} steps, {state}",
         )
     drift, memory, latency = record["drift"], record["memory"], record["latency_us"]
     table.add_row(

@@ -103,10 +103,6 @@ def test_masks_through_a_stack():
     assert_same(model, masked(-1.0))
 
 
-def stateful(cell="GRU", batch=3, **options):
-    return sequential(getattr(layers, cell)(4, stateful=True, name="rnn", **options), shape=XS.shape[1:])
-
-
 def stateful_network(cell, return_sequences=True):
     rnn = getattr(layers, cell)(4, stateful=True, return_sequences=return_sequences, name="rnn")
     model = keras.Sequential([keras.Input(batch_shape=(3, 6, 3), name="x"), rnn])
@@ -138,10 +134,9 @@ def test_what_is_converted_starts_from_zero():
     np.testing.assert_array_equal(np.asarray(twin(xs)), once)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_stateful_integers(cell):
-    """The integers of the state are carried, exactly."""
-    whole, model = network(cell, head=None), stateful_network(cell)
+def test_stateful_integers():
+    """The integers of the states are carried, exactly."""
+    whole, model = network("LSTM", head=None), stateful_network("LSTM")
     model.set_weights(whole.get_weights())
     one, other = quantize_aware(whole), quantize_aware(model)
     calibrate(one, [XS])
@@ -167,11 +162,12 @@ def test_calibration_leaves_no_state_behind():
     np.testing.assert_array_equal(np.asarray(twin(XS[:, :6])), first)
 
 
-@pytest.mark.parametrize("form", [FLOAT, NumericForm("int8")], ids=lambda form: form.name)
-@pytest.mark.parametrize("option", ["dropout", "recurrent_dropout"])
-@pytest.mark.parametrize("cell", CELLS)
-def test_dropout_in_training_only(cell, option, form):
-    model = network(cell, head=None, seed=3, **{option: 0.5})
+@pytest.mark.parametrize(("cell", "option", "activations"), [
+    *((cell, option, "float32") for cell in CELLS for option in ("dropout", "recurrent_dropout")),
+    ("GRU", "dropout", "int8"), ("LSTM", "recurrent_dropout", "int8"),
+])
+def test_dropout_in_training_only(cell, option, activations):
+    model, form = network(cell, head=None, seed=3, **{option: 0.5}), NumericForm(activations)
     twin = step_model(model, form)
     if not form.is_float:
         calibrate(twin, [XS])
@@ -215,11 +211,10 @@ def test_the_past_does_not_see_the_future(form):
 
 
 def test_gradients_are_those_of_keras():
-    """Through the loop over time, to every weight and the inputs, at each cell's own program."""
+    """Through the program of each cell, to every weight and the inputs; compiled, in test_recurrence.py."""
     for cell in CELLS:
         model = network(cell)
-        twin = step_model(model, FLOAT)
-        theirs, ours = ([g.numpy() for g in gradients(m)] for m in (model, twin))
+        theirs, ours = gradients(model), gradients(step_model(model, FLOAT))
         assert len(ours) == len(theirs) == 6
         for own, expected in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(own, expected, rtol=1e-3, atol=2e-5 * np.abs(expected).max())
@@ -227,15 +222,10 @@ def test_gradients_are_those_of_keras():
 
 def gradients(model):
     xs = tf.constant(XS)
-
-    @tf.function
-    def run(xs):
-        with tf.GradientTape() as tape:
-            tape.watch(xs)
-            loss = tf.reduce_sum(tf.square(model(xs)))
-        return tape.gradient(loss, [xs, *(weight.value for weight in model.trainable_weights)])
-
-    return run(xs)
+    with tf.GradientTape() as tape:
+        tape.watch(xs)
+        loss = tf.reduce_sum(tf.square(model(xs)))
+    return [g.numpy() for g in tape.gradient(loss, [xs, *(weight.value for weight in model.trainable_weights)])]
 
 
 def test_configuration_makes_the_same_layer():

@@ -38,6 +38,12 @@ def test_defaults(job):
     assert (scenario.forecast.first_lead, scenario.forecast.last_lead) == (1, 2)
 
 
+def test_int16_states_beside_int8(job):
+    settings = job.scenario(('activations = "int8"', 'activations = "int8"\nstate_dtype = "int16"')).quantization
+    assert (settings.activations, settings.state_dtype) == ("int8", "int16")
+    assert job.scenario().quantization.state_dtype is None
+
+
 def test_calendar_columns_are_known_in_advance(job):
     scenario = job.scenario(('name = "load"', 'name = "load"\ncalendar = "hour_of_day"\ncycles = [24]'))
     assert scenario.columns[1].role == "known" and scenario.columns[1].cycles == (24.0,)
@@ -88,6 +94,18 @@ def test_calendar_columns_are_known_in_advance(job):
         ('targets = ["speed"]', "", "forecast.targets: missing; name one or more of: speed, load"),
         ('cell = "gru"', 'cell = "gnu"', "model.cell: expected one of gru"),
         ("[model]", "[model]\nlearning_rat = 1", 'model.learning_rat: unknown key; did you mean "learning'),
+        ('activations = "int8"', 'activations = "int4"', 'quantization.activations: expected one of auto, int8, int16'),
+        ('state = "external"', 'state = "outside"', "quantization.state: expected one of external, internal"),
+        (
+            'activations = "int8"',
+            'activations = "int16"\nstate_dtype = "int16"',
+            'quantization.state_dtype: goes with activations = "int8" only, got activations = "int16"; remove',
+        ),
+        (
+            'activations = "int8"',
+            'activations = "auto"\nstate_dtype = "int8"',
+            'quantization.state_dtype: goes with activations = "int8" only, got activations = "auto"; remove',
+        ),
         ("[model]", "[budgets]\nbyte = 1\n[model]", 'budgets.byte: unknown key; did you mean "bytes"?'),
         ("[model]", "[budgets]\nbytes = -1\n[model]", "budgets.bytes: expected a number of at least 0"),
         ("[model]", '[normalize]\nby = "stream"\n[model]', "normalize.rows: is required with by"),

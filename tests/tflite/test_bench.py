@@ -1,4 +1,4 @@
-"""The rival is the very same function as the Keras GRU, and the bench says what it measured."""
+"""The rival is the very same function as the Keras layer, and the bench says what it measured."""
 
 import json
 
@@ -6,24 +6,34 @@ import numpy as np
 import pytest
 
 from tflite import bench
-from tflite.onnx_rival import BoundOnnxStep, GRUStepWeights, OnnxStep, gru_step_weights, onnx_gru_step
+from tflite.onnx_rival import OPERATORS, BoundOnnxStep, OnnxStep, StepWeights, onnx_step, step_weights
 from tflite.runtimes import load_model
 
 FEATURES, UNITS, OUTPUTS, STEPS = 5, 12, 4, 40
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["reset_after", "reset_before"])
+NETWORKS = {
+    "gru": ("GRU", {}),
+    "gru_reset_before": ("GRU", {"reset_after": False}),
+    "lstm": ("LSTM", {"unit_forget_bias": False}),
+    "simple_rnn": ("SimpleRNN", {}),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
 def network(request):
-    """A Keras GRU with two heads and biases that are not zero."""
-    keras = pytest.importorskip("keras", reason="the GRU that ONNX Runtime is compared with is a Keras one")
+    """A recurrent Keras layer with two heads; biases that are not zero and weights that saturate no gate."""
+    keras = pytest.importorskip("keras", reason="what ONNX Runtime is compared with is a Keras layer")
     keras.utils.set_random_seed(3)
+    kind, options = NETWORKS[request.param]
     features = keras.Input((None, FEATURES))
-    gru = keras.layers.GRU(
-        UNITS, return_sequences=True, reset_after=request.param, bias_initializer="uniform"
-    )
-    state = gru(features)
+    recurrent = getattr(keras.layers, kind)(UNITS, return_sequences=True, bias_initializer="uniform", **options)
+    state = recurrent(features)
     heads = [keras.layers.Dense(n, bias_initializer="uniform")(state) for n in (OUTPUTS - 1, 1)]
-    return keras.Model(features, heads)
+    model = keras.Model(features, heads)
+    source = np.random.default_rng(4)
+    recurrent.set_weights([source.normal(0, 0.4, weights.shape) for weights in recurrent.get_weights()])
+    return model
 
 
 def sequence():
@@ -38,22 +48,20 @@ def stepped(rival, xs):
 def test_onnx_equals_keras(network, rival_class):
     xs = sequence()
     expected = np.concatenate([np.asarray(head)[0] for head in network(xs[None])], axis=-1)
-    rival = rival_class(onnx_gru_step(gru_step_weights(network.layers)))
+    rival = rival_class(onnx_step(step_weights(network.layers)))
     np.testing.assert_allclose(stepped(rival, xs), expected, atol=1e-5, rtol=0)
     rival.reset()
     np.testing.assert_allclose(stepped(rival, xs), expected, atol=1e-5, rtol=0)
 
 
-def random_weights(features=FEATURES):
+def random_weights(cell="GRU", features=FEATURES):
     def normal(*shape):
         return np.random.default_rng(1).normal(0, 0.3, shape).astype(np.float32)
 
-    return GRUStepWeights(
-        normal(features, 3 * UNITS),
-        normal(UNITS, 3 * UNITS),
-        normal(2, 3 * UNITS),
-        normal(UNITS, OUTPUTS),
-        normal(OUTPUTS),
+    width = UNITS * len(OPERATORS[cell][2])
+    bias = normal(2, width) if cell == "GRU" else normal(width)
+    return StepWeights(
+        cell, normal(features, width), normal(UNITS, width), bias, normal(UNITS, OUTPUTS), normal(OUTPUTS)
     )
 
 
@@ -61,24 +69,27 @@ def test_shell_of_real_units():
     weights, xs = random_weights(), sequence()
     mean, std = np.arange(FEATURES, dtype=np.float32), np.full(FEATURES, 4, np.float32)
     scale, offset = np.full(OUTPUTS, 3, np.float32), np.full(OUTPUTS, -7, np.float32)
-    bare = stepped(OnnxStep(onnx_gru_step(weights)), (xs - mean) / std)
-    shelled = stepped(OnnxStep(onnx_gru_step(weights, mean, std, scale, offset)), xs)
+    bare = stepped(OnnxStep(onnx_step(weights)), (xs - mean) / std)
+    shelled = stepped(OnnxStep(onnx_step(weights, mean, std, scale, offset)), xs)
     np.testing.assert_allclose(shelled, bare * 3 - 7, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("kinds", [["Dense"], ["GRU"], ["GRU", "GRU", "Dense"]])
+@pytest.mark.parametrize("kinds", [["Dense"], ["GRU"], ["GRU", "LSTM", "Dense"], ["LSTM", "LSTM", "Dense"]])
 def test_other_networks_are_refused(kinds):
     layers = [type(kind, (), {})() for kind in kinds]
-    with pytest.raises(ValueError, match="expected one GRU and at least one Dense"):
-        gru_step_weights(layers)
+    with pytest.raises(ValueError, match="expected one of SimpleRNN, GRU, LSTM and at least one Dense"):
+        step_weights(layers)
 
 
-def test_entries(gru_model, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("cell", "kind"), [("GRU", "GRU"), ("LSTM", "LSTM"), ("SimpleRNN", "RNN")])
+def test_entries(gru_model, tmp_path, monkeypatch, capsys, cell, kind):
     monkeypatch.setattr(bench, "ROUNDS", 3)
     readings = np.random.default_rng(2).normal(size=(50, 8)).astype(np.float32)
     entries = bench.bench_step(
-        "int8 step", load_model(gru_model), readings, random_weights(), sequence()[:1].repeat(50, 0)
+        "int8 step", load_model(gru_model), readings, random_weights(cell), sequence()[:1].repeat(50, 0)
     )
+    ways = ["session.run", "io binding"]
+    assert [entry["rival_name"] for entry in entries] == [f"ONNX Runtime float {kind}, {way}" for way in ways]
     assert [set(entry) for entry in entries] == [{"name", "unit", "ours", "rival", "rival_name", "ratio"}] * 2
     for entry in entries:
         assert 0 < entry["ratio"]["min"] <= entry["ratio"]["median"] <= entry["ratio"]["max"]

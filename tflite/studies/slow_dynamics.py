@@ -23,23 +23,26 @@ from tflite.runtimes import load_model
 TIME_CONSTANTS = (40, 150)
 STEPS, TIMESTEPS, STREAMS, BATCH, UNITS = 20_000, 600, 256, 32, 12
 EPOCHS, RATE = 30, 1e-2
-FINETUNING_EPOCHS, FINETUNING_RATE = 20, 2e-3
+FINETUNING_EPOCHS, FINETUNING_RATE = 30, 5e-3
 
 
-def slow_dynamics(path: Path, seed: int = 3) -> None:
-    """Trains, quantizes and streams; prints a table and writes `path`: RMSE by time constant and form."""
+def slow_dynamics(build_dir: Path, seed: int = 3) -> Path:
+    """Trains, quantizes and streams; prints a table and writes build/slow.json: RMSE by time constant and form."""
     table = Table("time constant", "form", "calibrated", "fine-tuned", "best / float", title="RMSE of a moving average")
     records = []
     for time_constant in TIME_CONSTANTS:
         record = _study(time_constant, seed)
         records.append(record)
-        table.add_row(f"{time_constant} steps", "float32", f"{record['float32']:.4f}", f"{record['control']:.4f}", "-")
+        name, control = f"{time_constant} steps", record["control"]
+        table.add_row(name, "float32", f"{record['float32']:.4f}", f"{control:.4f} (trained on)", "-")
         for form in FORMS:
             one = record[form.name]
             best = min(one.values()) / record["float32"]
             table.add_row("", form.name, f"{one['calibrated']:.4f}", f"{one['finetuned']:.4f}", f"{best:.2f}")
     Console().print(table)
+    path = Path(build_dir) / "slow.json"
     write_json(path, records)
+    return path
 
 
 def moving_average(x: np.ndarray, time_constant: float) -> np.ndarray:

@@ -1,0 +1,115 @@
+"""The cheapest form that is good enough: over made-up losses, no model at all."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from keras_models.choose_form import FORMS, Choice, Trial, allowed_forms, choose_form, print_choice
+from keras_models.numeric_form import NumericForm
+from pipeline.scenario import QuantizationSettings
+
+FLOAT, ALLOWED = 1.0, 0.01
+NAMES = ["int8", "int8_state16", "int16"]
+
+
+def trial(form, calibrated, finetuned=None):
+    return Trial(SimpleNamespace(form=form), calibrated, finetuned)
+
+
+def choose(losses, allowed=ALLOWED):
+    """`losses`: (calibrated, finetuned) by name of the form; the choice, and the forms in the order of their trials."""
+    tried = []
+
+    def attempt(form):
+        tried.append(form.name)
+        return trial(form, *losses[form.name])
+
+    return choose_form(FORMS, attempt, FLOAT, allowed), tried
+
+
+def settings(activations, state_dtype=None):
+    return QuantizationSettings(
+        activations=activations, state_dtype=state_dtype, state="external", epochs=1, learning_rate=0.1
+    )
+
+
+def test_the_first_that_is_good_enough_ends_the_search():
+    choice, tried = choose({"int8": (1.3, 1.2), "int8_state16": (1.02, 1.01), "int16": (1.0, 1.0)})
+    assert tried == NAMES[:2]
+    assert choice.chosen is choice.trials[1]
+
+
+def test_exactly_as_much_as_is_allowed_is_good_enough():
+    assert choose({"int8": (1.01,)})[1] == ["int8"]
+    assert choose({"int8": (1.0101,), "int8_state16": (1.0,)})[1] == NAMES[:2]
+
+
+def test_better_than_float_is_good_enough():
+    assert choose({"int8": (0.5, 0.5)}, allowed=0.0)[1] == ["int8"]
+
+
+@pytest.mark.parametrize("best", range(3))
+def test_the_best_of_all_where_none_is_good_enough(best):
+    losses = {name: (3.0, 1.5 if i == best else 2.0) for i, name in enumerate(NAMES)}
+    choice, tried = choose(losses)
+    assert tried == NAMES
+    assert choice.chosen.form.name == NAMES[best]
+
+
+def test_the_cheapest_of_equals():
+    assert choose(dict.fromkeys(NAMES, (2.0, 2.0)))[0].chosen.form.name == "int8"
+
+
+def test_what_counts_is_the_model_as_it_is_shipped():
+    """Its fine-tuning happened, so the loss before that is no longer to be had."""
+    choice, tried = choose({"int8": (1.0, 1.5), "int8_state16": (1.5, 1.0)})
+    assert tried == NAMES[:2]
+    assert choice.chosen.form.name == "int8_state16"
+
+
+@pytest.mark.parametrize("lost", [(math.nan, None), (1.0, math.nan), (math.inf, math.inf)])
+def test_a_loss_that_is_no_number_is_never_chosen_before_one_that_is(lost):
+    choice, tried = choose({"int8": lost, "int8_state16": (9.0, 9.0), "int16": lost})
+    assert tried == NAMES
+    assert choice.chosen.form.name == "int8_state16"
+
+
+def test_a_scenario_names_its_form_or_leaves_the_choice():
+    assert [form.name for form in allowed_forms(settings("auto"))] == NAMES
+    assert allowed_forms(settings("int16")) == (NumericForm("int16"),)
+    assert allowed_forms(settings("int8", "int16")) == (NumericForm("int8", "int16"),)
+    assert allowed_forms(settings("int8", "int8")) == allowed_forms(settings("int8"))
+
+
+def test_the_record_holds_every_trial_and_is_json():
+    choice, _ = choose({"int8": (math.inf, math.nan), "int8_state16": (1.2, 1.0)})
+    assert json.loads(json.dumps(choice.record(), allow_nan=False)) == {
+        "form": "int8_state16",
+        "float_loss": 1.0,
+        "allowed_loss": 0.01,
+        "trials": [
+            {"form": "int8"},
+            {"form": "int8_state16", "calibrated": 1.2, "finetuned": 1.0},
+        ],
+    }
+
+
+def test_the_table_says_what_was_tried_and_which_was_chosen(capsys):
+    choice, _ = choose({"int8": (1.31, 1.2), "int8_state16": (1.05, 1.004)})
+    print_choice(choice, "pump: forms")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split("│")[1:-1] for line in lines if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["float32", "1.0000", "-", "-"],
+        ["int8", "1.3100", "1.2000", "+20.00%"],
+        ["int8_state16 (chosen)", "1.0500", "1.0040", "+0.40%"],
+    ]
+    assert "pump: forms" in lines[0] and "allowed +1.00%" in lines[-1]
+
+
+def test_the_table_of_a_float_model_without_any_loss(capsys):
+    """All targets of the validation part missing: nothing to compare with, and no division by zero."""
+    print_choice(Choice((trial(NumericForm("int8"), 0.0),), 0.0, ALLOWED), "empty")
+    assert "int8 (chosen)" in capsys.readouterr().out
