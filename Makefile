@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .SECONDARY:
 
 SCENARIO ?= demand
+DRAWS ?= 200
 SCENARIOS := $(patsubst scenarios/%.toml,%,$(wildcard scenarios/*.toml))
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
 EDGERNN := .venv/bin/edgernn
@@ -76,6 +77,9 @@ build/%/gates.passed: build/%/report.html
 
 test: env ## the tests
 	.venv/bin/python -m pytest
+
+nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prove each, about ten minutes
+	EDGERNN_DRAWS=$(DRAWS) .venv/bin/python -m pytest tests/test_random_models.py
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 

@@ -75,6 +75,7 @@ class Choice:
         ]
         return {
             "form": self.chosen.form.name,
+            "good_enough": self.is_good(self.chosen),
             "float_loss": self.float_loss,
             "allowed_loss": self.allowed,
             "trials": [{key: value for key, value in one.items() if _is_known(value)} for one in trials],

@@ -83,13 +83,12 @@ class FakeQuantOperators:
         return values if quantizer is None else quantizer(values, self.observe)
 
     def _matrix(self, name, kernel, bias) -> tuple:
-        """(kernel, bias) as they take part; with int8 activations the bias is quantized as a row of the matrix."""
+        """(kernel, bias) as they take part; beside a constant input the bias is quantized as a row of the matrix."""
         if self.layer.form.is_float:
             return kernel, bias
         quantizer, one = self.layer.weight_quantizers[name]
-        if bias is None or self.layer.form.product_bits == 16:
-            return quantizer(kernel), bias
-        if self.observe:  # the constant input beside the bias is chosen afterwards, by the ranges
+        # While ranges are observed the constant input beside the bias is not chosen yet.
+        if bias is None or one is None or self.observe:
             return quantizer(kernel), bias
         rows = quantizer(with_bias_row(kernel, bias, self.layer.ones[one]))
         return rows[:-1], rows[-1] * self.layer.ones[one]

@@ -149,17 +149,11 @@ class IntegerLstm:
         kernel, recurrent_kernel, bias = weights
         self.forms = {"gate": GATE_INPUT.form, "h": h, "c": c}
         self.kernel, self.recurrent_kernel = integer_gates(kernel), integer_gates(recurrent_kernel)
-        if bias is not None:
-            row = kernels.nearest(bias, x.scale * self.kernel.form.scale)
-            self.kernel = self.kernel._replace(values=tf.concat([self.kernel.values, row[None]], axis=0))
-        self.has_bias = bias is not None
+        self.bias = None if bias is None else kernels.nearest(bias, x.scale * self.kernel.form.scale)
 
     def input_gates(self, x: Integers) -> Integers:
         """(..., features) of a step or of a sequence -> (..., 4 * units)."""
-        if self.has_bias:  # is one more row of the matrix: times 1
-            one = tf.ones_like(x.values[..., :1]) + x.form.zero_point
-            x = x._replace(values=tf.concat([x.values, one], axis=-1))
-        return kernels.batch_matmul(x, self.kernel, self.forms["gate"])
+        return kernels.batch_matmul(x, self.kernel, self.forms["gate"], self.bias)
 
     def recurrent_gates(self, h: Integers) -> Integers:
         return kernels.batch_matmul(h, self.recurrent_kernel, self.forms["gate"])

@@ -113,10 +113,15 @@ def minimum(a: Integers, b: Integers) -> Integers:
     return a._replace(values=tf.minimum(a.values, b.values))
 
 
-def batch_matmul(integers: Integers, weights: Integers, form: Form) -> Integers:
-    """int8 BATCH_MATMUL: (..., inputs) by symmetric weights (inputs, outputs)."""
+def batch_matmul(integers: Integers, weights: Integers, form: Form, bias: tf.Tensor | None = None) -> Integers:
+    """int8 BATCH_MATMUL, and FULLY_CONNECTED: (..., inputs) by symmetric weights (inputs, outputs).
+
+    Args:
+        bias: of FULLY_CONNECTED, int64 (outputs,) in quanta of scale(integers) * scale(weights).
+    """
     multiplier = _multiplier(integers.form.scale * weights.form.scale / form.scale)
-    return _saturated(_rescale(_products(integers, weights), multiplier) + form.zero_point, form)
+    sums = _products(integers, weights)
+    return _saturated(_rescale(sums if bias is None else sums + bias, multiplier) + form.zero_point, form)
 
 
 def fully_connected(integers: Integers, weights: Integers, bias: tf.Tensor | None, form: Form) -> Integers:

@@ -38,15 +38,15 @@ class IntegerOperators:
 
     def product(self, name, values, one=None):
         weights, bias = self.matrices[name]
+        sums = None if bias is None else kernels.nearest(bias, values.form.scale * weights.form.scale)
         if values.form.bits == 16:
-            quantum = values.form.scale * weights.form.scale
-            sums = None if bias is None else kernels.nearest(bias, quantum)
             return kernels.fully_connected(values, weights, sums, self._form(name))
-        if bias is not None:
+        one = self.layer.weight_quantizers[name][1]
+        if one is not None and bias is not None:  # is a row of the matrix
             real = tf.ones_like(values.values[..., :1], tf.float32) * self.layer.ones[one].value
             constant = kernels.quantize(real, values.form).values
-            values = values._replace(values=tf.concat([values.values, constant], axis=-1))
-        return kernels.batch_matmul(values, weights, self._form(name))
+            values, sums = values._replace(values=tf.concat([values.values, constant], axis=-1)), None
+        return kernels.batch_matmul(values, weights, self._form(name), sums)
 
     def add(self, name, a, b, form=None):
         return kernels.add(a, b, self._form(form or name))
@@ -91,7 +91,7 @@ class IntegerOperators:
         return self.layer.quantizers[name].form
 
     def _matrix(self, name, kernel, bias) -> tuple[Integers, tf.Tensor | None]:
-        """Integers (inputs, outputs), and the bias; with int8 activations the bias is also the last row."""
+        """Integers (inputs, outputs), and the bias; beside a constant input the bias is also the last row."""
         _, one = self.layer.weight_quantizers[name]
         if one is not None and bias is not None:
             kernel = with_bias_row(kernel, bias, self.layer.ones[one])

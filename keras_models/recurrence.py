@@ -34,31 +34,54 @@ def run_recurrence(step, sequences, states, *, mask=None, compiled=True):
         ValueError: a step to be compiled assigns variables or draws random numbers.
     """
     sequences, states = tuple(map(tf.convert_to_tensor, sequences)), tuple(map(tf.convert_to_tensor, states))
-    traced = _trace(step, sequences, states)
+    traced, place = _trace(step, sequences, states)
     output = traced.structured_outputs[0]
-    carry = (*states, tf.zeros((tf.shape(sequences[0])[0], *output.shape[1:]), output.dtype))
-    if mask is None:
-        advance = _advance(step)
-    else:
-        advance, sequences = _advance_where_known(step), (*sequences, tf.convert_to_tensor(mask)[..., None])
+    if mask is not None:
+        place, sequences = len(states), (*sequences, tf.convert_to_tensor(mask)[..., None])
+    before = tf.zeros((tf.shape(sequences[0])[0], *output.shape[1:]), output.dtype)
+    carry = states if place < len(states) else (*states, before)
+    advance = _advance(step, len(states), masked=mask is not None)
 
     if compiled and not tf.executing_eagerly():
         _require_pure(traced)
         read = [tensor for tensor in traced.captured_inputs if tensor.dtype != tf.resource]
         padded, timesteps = _pad(sequences)
-        outputs, last = _run_compiled(advance, timesteps, padded, carry, read)
+        outputs, last = _run_compiled(advance, place, timesteps, padded, carry, read)
         outputs = outputs[:, :timesteps]
     else:
-        outputs, last, _ = _forward(advance, tf.shape(sequences[0])[1], sequences, carry)
+        last, trajectory = _forward(advance, tf.shape(sequences[0])[1], sequences, carry)
+        outputs = _outputs(trajectory[place])
     outputs.set_shape((*sequences[0].shape[:2], *output.shape[1:]))
-    return outputs, last[:-1]
+    return outputs, last[: len(states)]
 
 
 def _trace(step, sequences, states):
-    """`step` as a graph, which tells what it puts out and what it reads from outside."""
+    """`step` as a graph, and which of the new states is the output; the number of states where none is."""
+    places = []
+
+    def traced(inputs, states):
+        output, new = step(inputs, states)
+        places.append(next((k for k, state in enumerate(new) if state is output), len(new)))
+        return output, new
+
     inputs = tuple(tf.TensorSpec((s.shape[0], *s.shape[2:]), s.dtype) for s in sequences)
     specs = tuple(tf.TensorSpec(s.shape, s.dtype) for s in states)
-    return tf.function(step, autograph=False).get_concrete_function(inputs, specs)
+    return tf.function(traced, autograph=False).get_concrete_function(inputs, specs), places[0]
+
+
+def _advance(step, states, masked):
+    """(inputs, carry) -> carry, where the carry is the states and, if it is none of them, the output.
+
+    With a mask, the last input is (batch, 1) bool: where it is False, the carry stays.
+    """
+
+    def advance(inputs, carry):
+        (*inputs, known) = inputs if masked else (*inputs, None)
+        output, new = step(tuple(inputs), carry[:states])
+        new = (*new, output)[: len(carry)]
+        return tuple(tf.where(known, *pair) for pair in zip(new, carry, strict=True)) if masked else new
+
+    return advance
 
 
 def _require_pure(traced):
@@ -66,27 +89,6 @@ def _require_pure(traced):
     for operation in traced.graph.get_operations():
         if operation.type.startswith(("Assign", "Random", "StatefulRandom")):
             raise ValueError(f"the step of a compiled recurrence has a side effect: {operation.type}")
-
-
-def _advance(step):
-    """(inputs, carry) -> carry, where the carry is the states and then the output."""
-
-    def advance(inputs, carry):
-        output, states = step(inputs, carry[:-1])
-        return (*states, output)
-
-    return advance
-
-
-def _advance_where_known(step):
-    """The same with a last input (batch, 1) bool; where it is False, the carry stays."""
-
-    def advance(inputs, carry):
-        (*inputs, known) = inputs
-        output, states = step(tuple(inputs), carry[:-1])
-        return tuple(tf.where(known, new, old) for new, old in zip((*states, output), carry, strict=True))
-
-    return advance
 
 
 def _pad(sequences):
@@ -98,23 +100,27 @@ def _pad(sequences):
     return tuple(tf.pad(sequence, [[0, 0], [0, spare], [0, 0]]) for sequence in sequences), timesteps
 
 
-def _run_compiled(advance, timesteps, sequences, carry, read):
-    """Outputs (batch, time, n) and the last carry. `read`: the tensors that `advance` reads from outside."""
+def _run_compiled(advance, place, timesteps, sequences, carry, read):
+    """Outputs (batch, time, n), which the carry has at `place`, and the last carry.
+
+    Args:
+        read: the tensors that `advance` reads from outside.
+    """
 
     @tf.custom_gradient
     def recurrence(*_):
         forward = _compile(lambda *args: _forward(advance, *args))
-        outputs, last, trajectory = forward(timesteps, sequences, carry)
+        last, trajectory = forward(timesteps, sequences, carry)
 
         def gradient(d_outputs, *d_last, variables=()):
             weights = (*_floating(read), *(variable for variable in variables if variable.trainable))
-            backward = _compile(lambda *args: _backward(advance, weights, *args))
+            backward = _compile(lambda *args: _backward(advance, place, weights, *args))
             found = iter(backward(timesteps, sequences, trajectory, d_outputs, _floating(d_last)))
             d_tensors = [next(found) if t.dtype.is_floating else None for t in (*sequences, *carry, *read)]
             d_variables = [next(found) if variable.trainable else None for variable in variables]
             return (d_tensors, d_variables) if variables else d_tensors
 
-        return (outputs, *last), gradient
+        return (_outputs(trajectory[place]), *last), gradient
 
     outputs, *last = recurrence(*sequences, *carry, *read)
     return outputs, tuple(last)
@@ -130,7 +136,7 @@ def _compile(function):
 
 
 def _forward(advance, timesteps, sequences, carry):
-    """Outputs, the last carry, and the carries before every step and after the last, (time + 1, batch, m)."""
+    """The last carry, and the carries before every step and after the last, (time + 1, batch, m)."""
     size = tf.shape(sequences[0])[1]
     arrays = tuple(tf.TensorArray(value.dtype, size + 1, element_shape=value.shape) for value in carry)
 
@@ -143,11 +149,10 @@ def _forward(advance, timesteps, sequences, carry):
 
     start = (0, inputs_at(0), carry, arrays)
     *_, last, arrays = tf.while_loop(lambda t, *_: t < timesteps, body, start)
-    trajectory = tuple(array.stack() for array in _write(timesteps, arrays, last))
-    return _batch_major(trajectory[-1][1:]), last, trajectory
+    return last, tuple(array.stack() for array in _write(timesteps, arrays, last))
 
 
-def _backward(advance, weights, timesteps, sequences, trajectory, d_outputs, d_last):
+def _backward(advance, place, weights, timesteps, sequences, trajectory, d_outputs, d_last):
     """Gradients of whatever is floating of the sequences, of the first carry, and of the weights."""
     size = tf.shape(sequences[0])[1]
     arrays = tuple(
@@ -165,9 +170,10 @@ def _backward(advance, weights, timesteps, sequences, trajectory, d_outputs, d_l
             sources = (_floating(inputs), _floating(carry), weights)
             tape.watch(sources)
             targets = _floating(advance(inputs, carry))
-        if carry[-1].dtype.is_floating:
-            d_carry = (*d_carry[:-1], d_carry[-1] + d_output)
-        found = tape.gradient(targets, sources, list(d_carry), unconnected_gradients="zero")
+        d_targets = list(d_carry)
+        if carry[place].dtype.is_floating:
+            d_targets[len(_floating(carry[:place]))] += d_output
+        found = tape.gradient(targets, sources, d_targets, unconnected_gradients="zero")
         sums = tuple(old + new for old, new in zip(d_weights, found[2], strict=True))
         return t - 1, record_at(tf.maximum(t - 1, 0)), found[1], found[0], sums, arrays
 
@@ -180,6 +186,11 @@ def _backward(advance, weights, timesteps, sequences, trajectory, d_outputs, d_l
 
 def _write(t, arrays, values):
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
+
+
+def _outputs(trajectory):
+    """(batch, time, n) of (time + 1, batch, n), which begins before the first step."""
+    return _batch_major(trajectory[1:])
 
 
 def _batch_major(sequence):

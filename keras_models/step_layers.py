@@ -187,11 +187,17 @@ class StepInput(StepLayer):
 
 @keras.saving.register_keras_serializable("edgernn")
 class StepDense(StepLayer):
-    """Dense over the last axis, (..., features) -> (..., units); activation "linear", "relu", "sigmoid" or "tanh"."""
+    """Dense over the last axis, (..., features) -> (..., units); activation "linear", "relu", "sigmoid" or "tanh".
 
-    def __init__(self, form, units: int, activation: str = "linear", use_bias: bool = True, **kwargs):
+    Args:
+        bias_row: with int8 products the bias is a row of the matrix; False: an int32 bias, as FULLY_CONNECTED has it.
+    """
+
+    def __init__(
+        self, form, units: int, activation: str = "linear", use_bias: bool = True, bias_row: bool = True, **kwargs
+    ):
         super().__init__(form, **kwargs)
-        self.units, self.activation, self.use_bias = units, activation, use_bias
+        self.units, self.activation, self.use_bias, self.bias_row = units, activation, use_bias, bias_row
 
     def add_weights(self, input_shape):
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units))
@@ -202,14 +208,14 @@ class StepDense(StepLayer):
         return {"output": (ops.convert_to_tensor(self.kernel), bias)}
 
     def program(self, op, x):
-        total = op.product("output", x, one="input")
+        total = op.product("output", x, one="input" if self.bias_row else None)
         return activate(op, self.form, self.activation, total)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
     def get_config(self):
-        config = {"units": self.units, "activation": self.activation, "use_bias": self.use_bias}
+        config = {name: getattr(self, name) for name in ("units", "activation", "use_bias", "bias_row")}
         return {**super().get_config(), **config}
 
 

@@ -97,8 +97,11 @@ class _StepModelBuilder:
     def dense(self, layer, sources):
         dense = layer.layer if isinstance(layer, layers.TimeDistributed) else layer
         kind, name, outside = _activation(dense, layer.name)
-        step = StepDense(self.form, dense.units, kind, dense.use_bias, name=name)
-        return outside(_with_weights(step, self.quantized(sources[0]), dense))
+        source = self.quantized(sources[0])
+        # FULLY_CONNECTED reads the sequence of one step a fused LSTM puts out as it is: a smaller model.
+        bias_row = not isinstance(producer(source), StepFusedLSTM)
+        step = StepDense(self.form, dense.units, kind, dense.use_bias, bias_row, name=name)
+        return outside(_with_weights(step, source, dense))
 
     def conv1d(self, layer, sources):
         kind, name, outside = _activation(layer, layer.name)

@@ -184,8 +184,9 @@ class Declaration:
 
 
 def require_power_of_two(*quantizers) -> None:
-    """Makes the scales of observed ranges powers of two; fixed ones are."""
+    """Makes the scales of observed ranges powers of two, also of those widened; fixed ones are."""
     for quantizer in quantizers:
+        quantizer = quantizer.source if isinstance(quantizer, WidenedQuantizer) else quantizer
         if _is_learned(quantizer):
             quantizer.power_of_two = True
 

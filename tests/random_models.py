@@ -18,7 +18,7 @@ STREAMS, STEPS, TOKENS = 3, 30, 11
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 31, 32, 48, 64, 100, 128)
 FORMS = (NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
 REFUSED_SHARE = 0.2
-LARGEST = 1000.0  # no output of a layer is beyond it
+SMALLEST, LARGEST = 0.05, 1000.0  # what a layer puts out reaches the one, and not the other
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class _Drawing:
             mean, variance = self.rng.normal(0, 1, features), self.rng.uniform(0.2, 2, features)
             options = {"mean": mean.tolist(), "variance": variance.tolist(), "invert": self.chance(0.2)}
         else:
-            options = {"center": self.chance(0.8), "scale": self.chance(0.8)}
+            options = {"center": x.shape[-1] == 1 or self.chance(0.8), "scale": self.chance(0.8)}
         return getattr(layers, kind)(**options, name=self.name(kind.lower()))(x)
 
     def dropout(self, x):
@@ -331,6 +331,8 @@ def _randomize_weights(model: keras.Model, rng: np.random.Generator) -> None:
             weight.assign(rng.normal(0, 0.3, weight.shape))
         elif weight.name in ("gamma", "moving_variance"):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif weight.name == "embeddings":
+            weight.assign(rng.normal(0, 0.5, weight.shape))
         elif weight.name in ("kernel", "recurrent_kernel"):
             weight.assign(gain * weight)
 
@@ -342,21 +344,21 @@ def _poison(layer: layers.Layer) -> None:
 
 
 def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
-    """The draw with weights by which every layer puts out numbers of an ordinary size, not all of them zero.
+    """The draw with weights by which every layer puts out numbers of an ordinary size.
 
     An exponential or linear activation in a loop runs away with the usual weights; a layer of a few relu units may
-    be dead, and then has no range to observe.
+    be dead, and then has no range to observe; a state far below 1/128 is 0 in int8.
     """
     model = draw.model
     outputs = [layer.output for layer in model.layers if not isinstance(layer, layers.InputLayer)]
     everything = keras.Model(model.input, outputs)
-    for _ in range(20):
+    for _ in range(40):
         values = [np.asarray(value) for value in everything(draw.inputs, training=False)]
         reset_states(model)
         largest = [np.max(np.abs(value)) for value in values]
         if not all(np.isfinite(size) and size < LARGEST for size in largest):
             _scale_weights(model, 0.5)
-        elif min(largest) == 0:
+        elif min(largest) < SMALLEST:
             _redraw_biases(model, rng)
         else:
             return draw

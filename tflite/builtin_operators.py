@@ -33,6 +33,7 @@ OPERATORS = {
     "MINIMUM": ("MaximumMinimumOptions", {"int8": 2, "int16": 4}),
     "MUL": ("MulOptions", {"int8": 2, "int16": 4}),
     "NEG": ("NegOptions", {}),
+    "PACK": ("PackOptions", {"int8": 2}),
     "QUANTIZE": ("QuantizeOptions", {"int16": 2}),
     "READ_VARIABLE": ("ReadVariableOptions", {}),
     "RELU": (None, {"int8": 2, "int16": 3}),

@@ -34,9 +34,9 @@ RUNTIMES = {
 }
 FILE = "file"  # stands for the runtime where a check needs none
 
-# Quanta a step may differ from TFLite Micro's: of int8 tensors and reals, of int16 tensors, of int16 states fed by int8
-# products, one quantum of which is 256 of theirs. LiteRT's built-in kernels approximate int16 TANH and LOGISTIC in their
-# own way; XNNPACK rounds int8 products in its own way, and so does the fused LSTM, another kernel in either runtime.
+# Quanta a step may differ from TFLite Micro's: of int8 tensors and reals, of int16 tensors, of int16 states fed by
+# int8 products, one quantum of which is 256 of theirs. LiteRT's built-in kernels approximate int16 TANH and LOGISTIC in
+# their own way; XNNPACK rounds int8 products in its own way, as does the fused LSTM, another kernel in either runtime.
 PARITY_QUANTA = {"litert reference": (1, 1, 1), "litert builtin": (1, 16, 16), "litert default": (8, 16, 8 * 256)}
 FUSED_QUANTA = (2, 2, 2 * 256)
 # Free runs: root mean squared distance from TFLite Micro, in terms of the spread of the output.
@@ -139,7 +139,8 @@ def check_contract(
             float model, or of a `QuantizedModel`, which says the integers of the converted model.
         float_outputs: what the float model says of `xs`, to measure drift by.
         strict: False for a model of another maker and readings that are not its own: what one runtime makes of it
-            against another, and how its integers saturate, is then reported without a limit, and a state that cannot be set from outside is no failure.
+            against another, and how its integers saturate, is then reported without a limit, and a state that cannot
+            be set from outside is no failure.
         load: opens the model on a runtime.
     """
     subject = Subject(model, xs, load, _exposed(model))
@@ -181,24 +182,20 @@ def _after_reset(subject: Subject, runtime: str) -> Trace:
 
 
 def _in_pieces(subject: Subject, runtime: str) -> Trace:
-    """Between the pieces the states are carried to a new instance, where they can be, and another one works."""
-    work = max(1, int(OTHER_WORK * len(subject.xs)))
+    """Between two pieces another instance works; before the last a new one is given the states, where it can be."""
+    work = subject.xs[-max(1, int(OTHER_WORK * len(subject.xs))) :]
     other, loaded = (subject.load(subject.model, runtime) for _ in range(2))
     loaded.reset()
+    cut = max(2, len(subject.xs) // 3)
     pieces = []
-    for piece in _pieces(subject.xs):
+    for piece in (subject.xs[:1], subject.xs[1:cut]):
         pieces.append(trace(loaded, piece, reset=False))
-        trace(other, subject.xs[-work:], reset=False)
-        if loaded.state_specs and not subject.keeps_state_inside:
-            states, loaded = loaded.states, subject.load(subject.model, runtime)
-            loaded.set_states(states)
+        trace(other, work, reset=False)
+    if loaded.state_specs and not subject.keeps_state_inside:
+        states, loaded = loaded.states, subject.load(subject.model, runtime)
+        loaded.set_states(states)
+    pieces.append(trace(loaded, subject.xs[cut:], reset=False))
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-
-
-def _pieces(xs: Sequence) -> list[Sequence]:
-    """One reading, some, the rest."""
-    cut = max(2, len(xs) // 3)
-    return [piece for piece in (xs[:1], xs[1:cut], xs[cut:]) if len(piece)]
 
 
 def _beside_another(subject: Subject, runtime: str) -> Trace:

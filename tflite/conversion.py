@@ -21,11 +21,13 @@ from keras_models.step_model import step_model
 from tflite.artifact import FORMAT, Artifact
 from tflite.flatbuffer import write_flatbuffer
 from tflite.graph_operators import dequantize
+from tflite.integer_ends import with_integer_ends
 from tflite.lower_model import lower_model
 from tflite.lower_sensors import SensorGraph
 from tflite.step_graph import StepGraph, StepGraphBuilder
 
 STATES = ("external", "internal")
+ENDS = ("real", "integer")
 WEIGHTS = ("float32", "float16", "int8")
 # Zero states are not what a stream's states are like: ranges seen in fewer steps are 25 to 40 times worse.
 WARM_UP = 10
@@ -38,6 +40,7 @@ def convert(
     state: str = "external",
     state_dtype: str | None = None,
     weights: str | None = None,
+    ends: str = "real",
     representative: Iterable[np.ndarray | Mapping[str, np.ndarray]] | None = None,
     encoding: FeatureEncoding | None = None,
     score: AnomalyScore | None = None,
@@ -54,6 +57,8 @@ def convert(
         state_dtype: "int16" with activations "int8": int16 states with int8 matrix products, for slow dynamics.
         weights: of a float32 model on the phone: "float16", or "int8" (dynamic range: LiteRT quantizes the inputs of
             the products itself). TensorFlow Lite Micro runs neither.
+        ends: "integer" leaves inputs and outputs as the integers behind them, for a device without floats; `load` then
+            quantizes and dequantizes beside the model, by the same scales.
         representative: arrays (timesteps, features), or dicts of them by input name, to calibrate a plain model for
             integers. They are streamed from zero states; equal lengths are fastest.
         encoding: puts raw readings in and real units out of the graph; without it x is the model's own input.
@@ -66,6 +71,7 @@ def convert(
         UnsupportedLayer: a layer has no time-step form.
     """
     _check_choice("state", state, STATES)
+    _check_choice("ends", ends, ENDS)
     stem = Path(model).stem if isinstance(model, str | Path) else model.name
     model = load_model(Path(model), made_by="model.save") if isinstance(model, str | Path) else keras3_model(model)
     form = _form(model, activations, state_dtype)
@@ -74,6 +80,8 @@ def convert(
     model = _in_form(model, form, state, representative)
     shell = SensorGraph(model, encoding, score, state) if encoding else None
     graph = shell.build() if shell else step_graph(model, state=state, weights=weights)
+    if ends == "integer":
+        graph = with_integer_ends(graph)
     content = write_flatbuffer(graph, state)
     name = name or _name(stem, form, weights, state)
     manifest = {
@@ -218,9 +226,10 @@ def _check_choice(argument: str, value: str, allowed: tuple[str, ...]) -> None:
 def _ends(graph: StepGraph, encoding: FeatureEncoding | None, shell: SensorGraph | None) -> dict[str, list]:
     """inputs, outputs and states of the manifest; shapes without the batch of 1."""
 
-    def end(name, tensor, **more):
+    def end(name, tensor):
         tensor = graph.tensor(tensor)
-        return {"name": name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype, **more}
+        affine = {"scale": tensor.affine.scale, "zero_point": tensor.affine.zero_point} if tensor.affine else {}
+        return {"name": name, "shape": list(tensor.shape[1:]), "dtype": tensor.dtype, **affine}
 
     inputs = [end(name, tensor) for name, tensor in graph.inputs]
     outputs = [end(name, tensor) for name, tensor in graph.outputs]
@@ -228,8 +237,4 @@ def _ends(graph: StepGraph, encoding: FeatureEncoding | None, shell: SensorGraph
         columns = zip(encoding.columns, encoding.units, strict=True)
         inputs[0]["columns"] = [{"name": name, "unit": unit} for name, unit in columns]
         outputs[0] |= shell.output_form
-    states = []
-    for name, read, _ in graph.states:
-        affine = graph.tensor(read).affine
-        states.append(end(name, read, **({"scale": affine.scale, "zero_point": affine.zero_point} if affine else {})))
-    return {"inputs": inputs, "outputs": outputs, "states": states}
+    return {"inputs": inputs, "outputs": outputs, "states": [end(name, read) for name, read, _ in graph.states]}

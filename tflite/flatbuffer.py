@@ -6,6 +6,7 @@ the same bytes. Tensor names are left out (the signature names what a caller nee
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from itertools import repeat
 
 import flatbuffers
@@ -38,6 +39,28 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
+class _SharedQuantization(schema.QuantizationParametersT):
+    """One table for all tensors of a quantization: many tensors of a step have the same."""
+
+    def __init__(self, affine: Affine):
+        super().__init__()
+        self.scale, self.zeroPoint = np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
+        self._place = None
+
+    def Pack(self, builder):
+        if self._place is None:
+            self._place = super().Pack(builder)
+        return self._place
+
+
+class _Pool:
+    """What the tensors of a file share."""
+
+    def __init__(self):
+        self.buffers = [_AlignedBuffer()]
+        self.quantization = cache(_SharedQuantization)
+
+
 def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
     """The bytes of the `.tflite`, with a signature `step`.
 
@@ -54,12 +77,11 @@ def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
     programs = {STEP: graph}
     if state == "internal" and graph.states:
         programs = dict(zip((STEP, RESET), keep_states_inside(graph), strict=True))
-    model = schema.ModelT()
-    model.version = 3
-    model.buffers = [_AlignedBuffer()]
+    model, pool = schema.ModelT(), _Pool()
+    model.version, model.buffers = 3, pool.buffers
     codes = sorted({_operator_code(program, op) for program in programs.values() for op in program.ops})
     model.operatorCodes = [_pack_operator_code(*code) for code in codes]
-    model.subgraphs = [_pack_program(program, codes, model.buffers) for program in programs.values()]
+    model.subgraphs = [_pack_program(program, codes, pool) for program in programs.values()]
     model.signatureDefs = [_pack_signature(key, i, program) for i, (key, program) in enumerate(programs.items())]
     builder = flatbuffers.Builder(1 << 14)
     builder.Finish(model.Pack(builder), IDENTIFIER)
@@ -108,7 +130,7 @@ def _pack_operator_code(code: int, version: int) -> schema.OperatorCodeT:
     return packed
 
 
-def _pack_tensor(tensor: Tensor, buffers: list) -> schema.TensorT:
+def _pack_tensor(tensor: Tensor, pool: _Pool) -> schema.TensorT:
     packed = schema.TensorT()
     packed.shape = np.array(tensor.shape, np.int32)
     packed.isVariable = tensor.variable
@@ -116,12 +138,10 @@ def _pack_tensor(tensor: Tensor, buffers: list) -> schema.TensorT:
     if tensor.data is not None:
         buffer = _AlignedBuffer()
         buffer.data = tensor.data
-        buffers.append(buffer)
-        packed.buffer = len(buffers) - 1
+        pool.buffers.append(buffer)
+        packed.buffer = len(pool.buffers) - 1
     if tensor.affine is not None:
-        packed.quantization = schema.QuantizationParametersT()
-        packed.quantization.scale = np.array([tensor.affine.scale], np.float32)
-        packed.quantization.zeroPoint = np.array([tensor.affine.zero_point], np.int64)
+        packed.quantization = pool.quantization(tensor.affine)
     return packed
 
 
@@ -140,11 +160,11 @@ def _pack_op(op: Op, index: dict[str, int], opcode: int) -> schema.OperatorT:
     return packed
 
 
-def _pack_program(graph: StepGraph, codes: list[tuple[int, int]], buffers: list) -> schema.SubGraphT:
-    """One subgraph; the constants go to the end of `buffers`."""
+def _pack_program(graph: StepGraph, codes: list[tuple[int, int]], pool: _Pool) -> schema.SubGraphT:
+    """One subgraph; its constants join the pool."""
     index = _index(graph)
     packed = schema.SubGraphT()
-    packed.tensors = [_pack_tensor(tensor, buffers) for tensor in graph.tensors]
+    packed.tensors = [_pack_tensor(tensor, pool) for tensor in graph.tensors]
     packed.operators = [_pack_op(op, index, codes.index(_operator_code(graph, op))) for op in graph.ops]
     packed.inputs, packed.outputs = (_indices(index, [tensor for _, tensor in side]) for side in _ends(graph))
     return packed

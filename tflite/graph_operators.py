@@ -41,7 +41,7 @@ class GraphOperators:
         if bits == 8:
             return self._int8_product(name, values, kernel, bias, one)
         if bits == 16:
-            return self._int16_product(name, values, kernel, bias)
+            return self._fully_connected(name, values, kernel, bias, 64)
         return self._float_product(name, values, kernel, bias)
 
     def add(self, name, a, b, form=None):
@@ -120,6 +120,8 @@ class GraphOperators:
         return past
 
     def _int8_product(self, name, values, kernel, bias, one):
+        if one is None and bias is not None:
+            return self._fully_connected(name, values, kernel, bias, 32)
         if bias is not None:
             real = float(self.layer.ones[one])
             kernel = np.asarray(with_bias_row(kernel, bias, np.float32(real)))
@@ -129,16 +131,15 @@ class GraphOperators:
         constant = self.builder.constant(self._name(f"{name}_matrix"), np.ascontiguousarray(weights.T), affine)
         return self._op("BATCH_MATMUL", [values, constant], name, width=kernel.shape[1], adjY=True)
 
-    def _int16_product(self, name, values, kernel, bias):
-        """With a bias of 64 bits even where it is zero: without one LiteRT's built-in kernels round in another way."""
+    def _fully_connected(self, name, values, kernel, bias, bits):
+        """With a bias of `bits` bits, even a zero one: without, LiteRT's built-in kernels round int16 otherwise."""
         weights, affine = quantize_weights(kernel)
         constant = self.builder.constant(self._name(f"{name}_matrix"), np.ascontiguousarray(weights.T), affine)
         scale = float(np.float32(affine.scale) * np.float32(self.builder.affine(values).scale))
         bias = np.zeros(kernel.shape[1]) if bias is None else np.asarray(bias, np.float64)
-        sums = self.builder.constant(
-            self._name(f"{name}_bias"), np.round(bias / scale).astype(np.int64), Affine(scale, 0, 64)
-        )
-        return self._op("FULLY_CONNECTED", [values, constant, sums], name, width=kernel.shape[1])
+        quantum = Affine(scale, 0, bits)
+        sums = self.builder.constant(self._name(f"{name}_bias"), quantum.quantize(bias), quantum)
+        return self._op("FULLY_CONNECTED", [values, constant, sums], name, shape=(1, kernel.shape[1]))
 
     def _float_product(self, name, values, kernel, bias):
         transposed, label = np.ascontiguousarray(kernel.T), self._name(f"{name}_matrix")
@@ -162,12 +163,12 @@ class GraphOperators:
                 return op.outputs[0]
         return concatenate(self.builder, [values, constant], f"{values}/with_one")
 
-    def _op(self, kind, inputs, name, form=None, width=None, affine=None, **options):
+    def _op(self, kind, inputs, name, form=None, width=None, affine=None, shape=None, **options):
         affine = affine or self._affine(form or name)
         if affine is not None and affine.bits == 16 and kind in ("ADD", "SUB"):
             options["potScaleInt16"] = False
         *batch, own = self.builder.shape(inputs[0])
-        shape = (*batch, own if width is None else width)
+        shape = shape or (*batch, own if width is None else width)
         result = self.builder.tensor(self._name(name), affine=affine, shape=shape)
         return self.builder.op(kind, inputs, result, **options)
 

@@ -70,18 +70,17 @@ def lower_fused_lstm(
 
 def as_vector(builder: StepGraphBuilder, tensor: str) -> str:
     """The tensor as (1, width); FULLY_CONNECTED and another fused LSTM read (1, 1, width) as it is."""
-    return _reshaped(builder, f"{tensor}:vector", tensor, (1, builder.width(tensor)))
+    shape = (1, builder.width(tensor))
+    vector = builder.tensor(f"{tensor}:vector", affine=builder.affine(tensor), shape=shape)
+    return builder.op("RESHAPE", [tensor], vector, newShape=shape)
 
 
 def _one_step_sequence(builder: StepGraphBuilder, name: str, tensor: str) -> str:
-    return _reshaped(builder, name, tensor, (1, 1, builder.width(tensor)))
-
-
-def _reshaped(builder: StepGraphBuilder, name: str, tensor: str, shape: tuple[int, ...]) -> str:
-    if builder.shape(tensor) == shape:
+    """(1, width) -> (1, 1, width): by PACK, which takes less memory than RESHAPE."""
+    width, affine = builder.width(tensor), builder.affine(tensor)
+    if builder.shape(tensor) == (1, 1, width):
         return tensor
-    reshaped = builder.tensor(name, affine=builder.affine(tensor), shape=shape)
-    return builder.op("RESHAPE", [tensor], reshaped, newShape=shape)
+    return builder.op("PACK", [tensor], builder.tensor(name, affine=affine, shape=(1, 1, width)), axis=1, valuesCount=1)
 
 
 def _matrices(builder: StepGraphBuilder, name: str, kernel: np.ndarray, quantized: bool) -> list[str]:

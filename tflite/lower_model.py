@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_models.fused_lstm import cell_affine
 from keras_models.layer_calls import layer_of, sources_of
-from keras_models.step_layers import PASSING, StepLayer
+from keras_models.step_layers import PASSING, StepDense, StepLayer
 from keras_models.step_rnn import StepRNN
 from tflite.graph_operators import GraphOperators, dequantize, reshape
 from tflite.lower_fused_lstm import as_vector, lower_fused_lstm
@@ -50,20 +50,28 @@ def lower_model(
     def lower(layer, inputs: list[str]) -> str:
         if state == "internal" and isinstance(layer, StepRNN) and layer.has_fused_kernel:
             return _lower_fused_lstm(builder, layer, inputs[0])
+        if not isinstance(layer, StepDense) or layer.bias_row:
+            inputs = [_vector(builder, source) for source in inputs]
         if isinstance(layer, StepLayer):
             return layer.lower(GraphOperators(builder, layer, weights), *inputs)
         if isinstance(layer, PASSING):
             return _reshaped(builder, layer, inputs[0])
         return real_layer(builder, layer, dequantize(builder, inputs[0]))
 
-    return [value(output) for output in model.outputs]
+    return [_vector(builder, value(output)) for output in model.outputs]
 
 
 def _lower_fused_lstm(builder: StepGraphBuilder, layer: StepRNN, source: str) -> str:
     """With the ranges of h and c the layer learned, whichever operators it learned them with."""
     weights = tuple(None if part is None else np.asarray(part) for part in layer.gate_weights)
     h, c = (quantizer.affine for quantizer in layer.state_quantizers)
-    return as_vector(builder, lower_fused_lstm(builder, layer.name, source, weights, h, cell_affine(*c.range)).output)
+    return lower_fused_lstm(builder, layer.name, source, weights, h, cell_affine(*c.range)).output
+
+
+def _vector(builder: StepGraphBuilder, source: str) -> str:
+    """The sequence of one step that a fused LSTM puts out, (1, 1, width), as (1, width); others as they are."""
+    fused = any(op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM" and source in op.outputs for op in builder.ops)
+    return as_vector(builder, source) if fused else source
 
 
 def _reshaped(builder: StepGraphBuilder, layer: keras.layers.Layer, source: str) -> str:

@@ -204,8 +204,8 @@ def _print(rows: list[dict], figures: list[CheckResult]) -> None:
             f"{passed} of {len(row['contract'])}",
         )
     table.caption = (
-        f"differences: largest of {PARITY_STEPS:,} steps (XNNPACK {XNNPACK_STEPS:,}), in quanta of the tensor, LiteRT's "
-        "with the state forced equal; 256 of an int16 state are one of an int8 product"
+        f"differences: largest of {PARITY_STEPS:,} steps (XNNPACK {XNNPACK_STEPS:,}), in quanta of the tensor, "
+        "LiteRT's with the state forced equal; 256 of an int16 state are one of an int8 product"
     )
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)

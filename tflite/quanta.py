@@ -4,7 +4,7 @@ import numpy as np
 
 from tflite.step_graph import Op, StepGraph
 
-_PASSING = {"ADD", "SUB", "MAXIMUM", "MINIMUM", "SELECT_V2", "RESHAPE"}
+_PASSING = {"ADD", "SUB", "MAXIMUM", "MINIMUM", "SELECT_V2"}
 
 
 def output_quanta(graph: StepGraph) -> dict[str, np.ndarray]:
@@ -30,6 +30,8 @@ def _quantum(graph: StepGraph, op: Op, quanta: dict[str, np.ndarray]) -> list[np
     known = [quanta.get(name) for name in op.inputs]
     if all(quantum is None for quantum in known) or len(op.outputs) != 1:
         return None
+    if op.kind == "RESHAPE":
+        return [known[0].reshape(graph.tensor(op.outputs[0]).shape)]
     shapes = [graph.tensor(name).shape for name in op.inputs]
     filled = [np.zeros(shape) if quantum is None else quantum for quantum, shape in zip(known, shapes, strict=True)]
     if op.kind == "CONCATENATION":

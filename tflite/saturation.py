@@ -66,11 +66,14 @@ def saturations(model: bytes, xs: Sequence[Mapping[str, np.ndarray]]) -> list[Sa
     watched = [one for one in watched if np.dtype(details[one.tensor]["dtype"]).name in ("int8", "int16")]
     at_end = {one.name: [] for one in watched}
     for x in xs:
-        _step(interpreter, signature, x)
+        for port in signature.inputs:
+            interpreter.set_tensor(port.tensor, np.asarray(x[port.spec.name])[np.newaxis])
+        interpreter.invoke()
         for one in watched:
             values = interpreter.get_tensor(one.tensor)
             limits = np.iinfo(values.dtype)
             at_end[one.name].append((values <= limits.min) | (values >= limits.max))
+        _carry_on(interpreter, signature)
     return [_figures(one, np.stack(at_end[one.name]), details[one.tensor]) for one in watched] if len(xs) else []
 
 
@@ -99,10 +102,8 @@ def _open(model: bytes, signature: StepSignature) -> Interpreter:
     return interpreter
 
 
-def _step(interpreter: Interpreter, signature: StepSignature, x: Mapping[str, np.ndarray]) -> None:
-    for port in signature.inputs:
-        interpreter.set_tensor(port.tensor, np.asarray(x[port.spec.name])[np.newaxis])
-    interpreter.invoke()
+def _carry_on(interpreter: Interpreter, signature: StepSignature) -> None:
+    """The states outside, all read before the first is written: one may leave through another's entry."""
     new = [interpreter.get_tensor(port.tensor) for port in signature.states_out]
     for port, values in zip(signature.states_in, new, strict=True):
         interpreter.set_tensor(port.tensor, values)

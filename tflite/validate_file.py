@@ -1,9 +1,11 @@
 """`edgernn validate model.tflite`: what a model of one time step is, and whether every runtime makes the same of it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -35,11 +37,13 @@ class Examination:
 
     Attributes:
         facts: (name, text) in the order they are read.
+        refusals: why a runtime does not run it, by its name.
         checks: of its contract, on seeded readings.
         warnings: sentences.
     """
 
     facts: list[tuple[str, str]]
+    refusals: dict[str, str]
     checks: list[CheckResult]
     warnings: list[str]
 
@@ -55,29 +59,34 @@ def validate_file(path: Path) -> bool:
     """
     content, name = read_model(path)
     probe(path, **RUNTIMES[PHONE])
-    refusals = {runtime: reason for runtime in RUNTIMES if runtime != PHONE and (reason := _refusal(path, runtime))}
-    runtimes = tuple(runtime for runtime in RUNTIMES if runtime not in refusals)
+    try:
+        probe(path, **RUNTIMES[REFERENCE])
+        refusals = {}
+    except UserError as error:
+        refusals = {REFERENCE: str(error).removeprefix(f"{name}: ")}
     try:
         found = run_in_child(
             examine,
             content,
-            runtimes,
+            refusals,
             seconds=SECONDS,
             megabytes=MEGABYTES,
             remedy="convert the model again, and report it if that repeats",
         )
     except ChildFailure as failure:
         raise UserError(f"{name}: {failure}") from failure
-    _print(path.name, len(content), found, refusals)
+    _print(path.name, len(content), found)
     return all(check.passed for check in found.checks)
 
 
-def examine(model: bytes, runtimes: tuple[str, ...]) -> Examination:
+def examine(model: bytes, refusals: Mapping[str, str] = MappingProxyType({})) -> Examination:
     """Everything `validate_file` prints; for a child process.
 
     Args:
-        runtimes: names of `tflite.contract.RUNTIMES` that run the model.
+        refusals: runtimes of `tflite.contract.RUNTIMES` that are known not to run the model, with the reason.
     """
+    refusals = {**_refusals(model, refusals), **refusals}
+    runtimes = tuple(runtime for runtime in RUNTIMES if runtime not in refusals)
     signature, phone = read_step_signature(model), open_on(model, PHONE)
     xs = seeded_readings(phone.inputs, STEPS, rows=table_rows(model))
     latency = _latency(phone, xs[:LATENCY_STEPS])
@@ -102,7 +111,7 @@ def examine(model: bytes, runtimes: tuple[str, ...]) -> Examination:
     ]
     if PACED_ON in runtimes:
         warnings += stall_warnings(model, xs[:steps])
-    return Examination([(name, text or "-") for name, text in facts], checks, warnings)
+    return Examination([(name, text or "-") for name, text in facts], refusals, checks, warnings)
 
 
 def table_rows(model: bytes) -> int:
@@ -127,20 +136,23 @@ def _latency(runtime: StepRuntime, xs: list) -> dict[str, float]:
     return percentiles(call_times(step, xs))
 
 
-def _refusal(path: Path, runtime: str) -> str | None:
-    """Why a runtime does not run the model, if it does not."""
-    try:
-        probe(path, **RUNTIMES[runtime])
-    except UserError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return None
+def _refusals(model: bytes, known: Mapping[str, str]) -> dict[str, str]:
+    """Why runtimes beside the known ones do not run the model; PHONE must."""
+    reasons = {}
+    for runtime in RUNTIMES:
+        if runtime not in (PHONE, *known):
+            try:
+                open_on(model, runtime)
+            except UserError as error:
+                reasons[runtime] = str(error).removeprefix("model: ")
+    return reasons
 
 
-def _print(name: str, size: int, found: Examination, refusals: dict[str, str]) -> None:
+def _print(name: str, size: int, found: Examination) -> None:
     table = Table(title=f"{name}, {size:,} bytes", show_header=False)
     for fact in found.facts:
         table.add_row(*fact)
-    for runtime, reason in refusals.items():
+    for runtime, reason in found.refusals.items():
         table.add_row(runtime, f"does not run it: {reason}")
     saturation = [check for check in found.checks if check.check.startswith(SATURATION)]
     for check in dict.fromkeys(check.check for check in found.checks if check not in saturation):

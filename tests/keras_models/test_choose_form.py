@@ -56,6 +56,7 @@ def test_the_best_of_all_where_none_is_good_enough(best):
     choice, tried = choose(losses)
     assert tried == NAMES
     assert choice.chosen.form.name == NAMES[best]
+    assert choice.record()["good_enough"] is False
 
 
 def test_the_cheapest_of_equals():
@@ -87,6 +88,7 @@ def test_the_record_holds_every_trial_and_is_json():
     choice, _ = choose({"int8": (math.inf, math.nan), "int8_state16": (1.2, 1.0)})
     assert json.loads(json.dumps(choice.record(), allow_nan=False)) == {
         "form": "int8_state16",
+        "good_enough": True,
         "float_loss": 1.0,
         "allowed_loss": 0.01,
         "trials": [

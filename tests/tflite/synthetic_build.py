@@ -291,6 +291,17 @@ def _write_common(folder, registered):
             "states": [{"name": "h0", "shape": [8], "dtype": "int8", "scale": 0.0078, "zero_point": 0}],
         },
     )
+    write(
+        folder / "model" / "qat.json",
+        {
+            "epochs": 1,
+            "form": "int8",
+            "good_enough": True,
+            "float_loss": 0.2,
+            "allowed_loss": 0.01,
+            "trials": [{"form": "int8", "calibrated": 0.206, "finetuned": 0.201}],
+        },
+    )
     with open(folder / "model" / "history.csv", "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["epoch", "loss", "val_loss", "phase"])

@@ -2,6 +2,7 @@ import copy
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from synthetic_build import ANOMALY_RECORD, FORECAST_RECORD, make_forecast, write
@@ -10,6 +11,7 @@ from pipeline.scenario import BUDGETS
 from pipeline.user_error import UserError
 from tflite.budget_table import print_gates
 from tflite.budgets import RULES, check_budgets, gates
+from tflite.validation_record import model_name, shipped_records
 
 BENCH = [
     {
@@ -126,6 +128,16 @@ def test_parity_takes_the_worst_of_litert_against_tflm_and_needs_steps(pairs, me
     assert gate.measured == measured
 
 
+def test_parity_of_models_running_freely_is_not_gated():
+    """A difference of a quantum grows with every step: it says nothing about one step."""
+    forced = {"runtime": "litert", "reference": "tflm", "steps": 9, "max_lsb": 1.0, "state_forced": True}
+    free = forced | {"max_lsb": 99.0, "state_forced": False}
+    (gate,) = check_budgets({"parity_lsb": 2}, {"models": [FORECAST_RECORD | {"parity": [free, forced]}]}, None)
+    assert (gate.measured, gate.ok) == (1.0, True)
+    (gate,) = check_budgets({"parity_lsb": 100}, {"models": [FORECAST_RECORD | {"parity": [free]}]}, None)
+    assert not gate.ok and gate.reason == "not measured: no LiteRT against TFLM parity from the same state"
+
+
 def test_latency_ratio_is_the_worst_median_of_this_scenarios_steps():
     other = [
         BENCH[0] | {"name": "step demand_small", "ratio": {"median": 0.9}},
@@ -234,6 +246,39 @@ def test_gates_says_false_when_one_is_broken_and_keeps_to_the_shipped_model(tmp_
     assert "3 of 3 budgets broken" in capsys.readouterr().out
 
 
+FORMS = {
+    "float32": {"activations": "float32"},
+    "int8": {"activations": "int8"},
+    "int8_state16": {"activations": "int8", "state_dtype": "int16"},
+    "int16": {"activations": "int16"},
+}
+
+
+@pytest.mark.parametrize(
+    ("activations", "state_dtype", "shipped"),
+    [
+        ("int8", None, ["int8"]),
+        ("int8", "int8", ["int8"]),
+        ("int8", "int16", ["int8_state16"]),
+        ("int16", None, ["int16"]),
+        ("auto", None, ["int8", "int8_state16", "int16"]),
+    ],
+)
+def test_the_shipped_record_is_of_a_form_the_scenario_allows(tmp_path, activations, state_dtype, shipped):
+    scenario, _ = make_forecast(tmp_path)
+    settings = replace(scenario.quantization, activations=activations, state_dtype=state_dtype)
+    scenario = replace(scenario, quantization=settings)
+    bare = {key: value for key, value in FORECAST_RECORD.items() if key != "activations"}
+    for name, form in FORMS.items():
+        record = bare | form
+        assert model_name(record) == f"gru_{name}_external"
+        assert shipped_records(scenario, {"models": [record]}) == ([record] if name in shipped else [])
+        assert shipped_records(scenario, {"models": [record | {"cell": "lstm"}]}) == []
+        assert shipped_records(scenario, {"models": [record | {"state": "internal"}]}) == []
+    first = [bare | FORMS[name] for name in (*shipped, "float32")]
+    assert shipped_records(scenario, {"models": first[::-1]}) == [first[-2]]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -245,6 +290,9 @@ def test_gates_says_false_when_one_is_broken_and_keeps_to_the_shipped_model(tmp_
         '{"models": [3]}',
         '{"models": [{"metric": "wape"}]}',
         '{"models": [{"parity": [1]}]}',
+        '{"models": [{"activations": "int4"}]}',
+        '{"models": [{"activations": ["int8"]}]}',
+        '{"models": [{"activations": "int16", "state_dtype": "int8"}]}',
         "\x00\x01",
     ],
 )

@@ -2,11 +2,12 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from synthetic_build import ANOMALY_RECORD, FORECAST_RECORD, make_anomaly, make_forecast, write
+from synthetic_build import ANOMALY_RECORD, FLOAT_RECORD, FORECAST_RECORD, make_anomaly, make_forecast, write
 
 from pipeline.user_error import UserError
 from tflite.report import write_report
@@ -21,6 +22,7 @@ OPTIONAL = [
     "dataset/dataset.json",
     "tflite/artifact.json",
     "model/history.csv",
+    "model/qat.json",
     "trace.parquet",
 ]
 
@@ -134,9 +136,76 @@ def test_forecast_report_says_the_figures(tmp_path):
         "MUL ×2",
         "2 float epochs, then 1 quantization-aware epochs",
         "one quantum is 2.3",
+        "The scenario asks for int8.",
+        "+0.50 %",
+        "The loss of int8 is its distance",
         "3.15.1",
     ):
         assert said in text, said
+
+
+AUTO = {
+    "epochs": 1,
+    "form": "int8_state16",
+    "good_enough": True,
+    "float_loss": 0.2,
+    "allowed_loss": 0.01,
+    "trials": [
+        {"form": "int8", "calibrated": 0.25, "finetuned": 0.23},
+        {"form": "int8_state16", "calibrated": 0.202},
+    ],
+}
+
+
+def made_automatically(tmp_path, maker, record, quantization):
+    """A build of a scenario that leaves the form open, where int8 with int16 states was shipped."""
+    scenario, build = maker(tmp_path)
+    scenario = replace(scenario, quantization=replace(scenario.quantization, activations="auto"))
+    wide = record | {"state_dtype": "int16"}
+    write(build / scenario.name / "validation.json", {"models": [FLOAT_RECORD | {"cell": "gru"}, wide]})
+    write(build / scenario.name / "model" / "qat.json", quantization)
+    return Page(read(write_report(scenario, build))).text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("maker", "record"), [(make_forecast, FORECAST_RECORD), (make_anomaly, ANOMALY_RECORD)], ids=MAKERS
+)
+def test_a_form_chosen_by_the_stage_is_named_as_it_was_built(tmp_path, maker, record):
+    text = made_automatically(tmp_path, maker, record, AUTO)
+    for said in (
+        "8 units · int8_state16 · external state",
+        "int8_state16 shipped",
+        "Lost by int8_state16",
+        "The loss of int8_state16 is",
+        "at most 1.00 % above that of the float model: int8_state16.",
+        "+15.00 %",
+        "+1.00 %",
+    ):
+        assert said in text, said
+    assert "auto" not in text
+
+
+def test_the_best_of_forms_that_are_not_good_enough_is_said_to_be_that(tmp_path):
+    text = made_automatically(tmp_path, make_anomaly, ANOMALY_RECORD, AUTO | {"good_enough": False})
+    assert "No form has a validation loss at most 1.00 % above that of the float model; the best of them" in text
+
+
+@pytest.mark.parametrize("trials", [{"form": "int8"}, ["int8"], [{"calibrated": 0.2}]])
+def test_damaged_trials_are_one_line(made, trials):
+    scenario, build = made
+    write(build / scenario.name / "model" / "qat.json", {"trials": trials})
+    with pytest.raises(UserError, match=r"qat\.json: damaged.*edgernn quantize"):
+        write_report(scenario, build)
+
+
+def test_parity_says_whose_states_were_compared(tmp_path):
+    scenario, build = make_forecast(tmp_path)
+    forced = FORECAST_RECORD["parity"][0] | {"state_forced": True}
+    free = forced | {"state_forced": False, "max_lsb": 47}
+    write(build / "demand" / "validation.json", {"models": [FORECAST_RECORD | {"parity": [forced, free]}]})
+    text = Page(read(write_report(scenario, build))).text.replace("\u00a0", " ")
+    assert "made equal before each step" in text and "each its own" in text and "47" in text
+    assert "1 quantum" in text and "47 quanta" not in text, "the key figure is that of equal states"
 
 
 def test_anomaly_report_says_the_figures(tmp_path):
@@ -164,7 +233,7 @@ def test_an_absent_file_is_shown_as_not_measured(made, missing):
     for absent in {missing, "trace.parquet"}:  # without a trace the page takes a tenth of the time
         (build / scenario.name / absent).unlink()
     text = Page(read(write_report(scenario, build))).text
-    stage = {"gates": "gates", "datase": "preprocess", "tflite": "convert", "model/": "train"}
+    stage = {"gates": "gates", "datase": "preprocess", "tflite": "convert", "model/q": "quantize", "model/": "train"}
     command = next((value for key, value in stage.items() if missing.startswith(key)), "validate")
     assert f"edgernn {command} {scenario.path.name}" in text
 

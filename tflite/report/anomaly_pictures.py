@@ -70,19 +70,19 @@ def _quality(fault, alarm):
     return float(f1), float(wrong / (~fault).sum()) if (~fault).any() else 0.0
 
 
-def anomaly_pictures(scenario, trace):
+def anomaly_pictures(scenario, trace, ours):
     """All pictures of the trace of a detector.
 
     Args:
         scenario: the Scenario; its columns give the units.
         trace: the columns of trace.parquet (see Evidence).
+        ours: what the shipped model is called, by its numbers: `int8`.
 
     Returns:
         {"overview": [...], "streams": [...]}
     """
     streams = read_streams(trace)
     units = {column.name: column.unit for column in scenario.columns}
-    ours = scenario.quantization.activations
     chosen = [
         _stream_picture(number, why, stream, units, ours) for number, (why, stream) in enumerate(contrast(streams))
     ]

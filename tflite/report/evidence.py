@@ -23,6 +23,7 @@ class Evidence:
         models: all validation records.
         gates: list of gate records, or None.
         dataset, artifact: the parsed dataset.json and artifact.json, or None.
+        quantization: the parsed qat.json, which holds the forms tried, or None.
         history: {"loss": (epochs,), "val_loss": (epochs,), "phase": list of "float" | "qat"}, or None.
         trace: column name to array (rows,), rows sorted by (stream, time), or None. `time` is datetime64[ms],
             `stream` (and `part`, if there is one) text, every other column float64, NaN where absent.
@@ -34,6 +35,7 @@ class Evidence:
     gates: list | None
     dataset: dict | None
     artifact: dict | None
+    quantization: dict | None
     history: dict | None
     trace: dict | None
     bench: list | None
@@ -63,6 +65,7 @@ def gather_evidence(scenario, build_dir):
         artifact=read_record(
             folder / "tflite" / "artifact.json", kind=dict, made_by=f"edgernn convert {scenario.path}"
         ),
+        quantization=_read_trials(folder / "model" / "qat.json", scenario),
         history=_read_history(folder / "model" / "history.csv", scenario),
         trace=_read_trace(folder / "trace.parquet", scenario),
         bench=read_record(Path(build_dir) / "bench.json", kind=list, made_by="edgernn bench"),
@@ -76,6 +79,16 @@ def _gate_list(path, gates, scenario):
             f"{path}: damaged, expected a list of gates; write it again with `edgernn gates {scenario.path}`"
         )
     return listed
+
+
+def _read_trials(path, scenario):
+    """model/qat.json; None if there is none."""
+    made_by = f"edgernn quantize {scenario.path}"
+    record = read_record(path, kind=dict, made_by=made_by)
+    trials = (record or {}).get("trials", [])
+    if not isinstance(trials, list) or not all(isinstance(trial, dict) and "form" in trial for trial in trials):
+        raise UserError(f"{path}: damaged, expected a list of forms under \"trials\"; write it again with `{made_by}`")
+    return record
 
 
 def _read_history(path, scenario):

@@ -26,7 +26,7 @@ class Series:
         lines: name to (rows,) float64 in the target's unit; `truth` always.
         unit: the target's unit.
         lead: how far ahead the forecasts look, as text.
-        ours: what the shipped model is called, by its activations: `int8`.
+        ours: what the shipped model is called, by its numbers: `int8`.
         step_seconds: the grid.
     """
 
@@ -45,7 +45,7 @@ class Series:
         return np.abs(self.lines[name] - self.lines["truth"])
 
 
-def main_series(scenario, trace):
+def main_series(scenario, trace, ours):
     """The stream with the most rows; of several equal ones the first by name."""
     names, counts = np.unique(trace["stream"], return_counts=True)
     rows = trace["stream"] == names[np.argmax(counts)]
@@ -53,7 +53,7 @@ def main_series(scenario, trace):
     unit = next((column.unit for column in scenario.columns if column.name == target), "") or "units"
     lines = {name: values[rows] for name, values in trace.items() if name not in ("stream", "time")}
     lead = span_text(scenario.forecast.last_lead * scenario.data.step_seconds)
-    return Series(trace["time"][rows], lines, unit, lead, scenario.quantization.activations, scenario.data.step_seconds)
+    return Series(trace["time"][rows], lines, unit, lead, ours, scenario.data.step_seconds)
 
 
 def wape(truth, forecast):
@@ -63,17 +63,18 @@ def wape(truth, forecast):
     return np.abs(forecast - truth)[known].sum() / total if total else np.nan
 
 
-def forecast_pictures(scenario, trace):
+def forecast_pictures(scenario, trace, ours):
     """All pictures of the trace of a forecaster.
 
     Args:
         scenario: the Scenario.
         trace: the columns of trace.parquet (see Evidence).
+        ours: what the shipped model is called, by its numbers: `int8`.
 
     Returns:
         {"weeks": [...], "error": [...], "quantization": [...]}; empty where the trace lacks the columns.
     """
-    series = main_series(scenario, trace)
+    series = main_series(scenario, trace, ours)
     weeks = []
     if series.has("truth", "quantized"):
         weeks = [_week_picture(series, *window) for window in contrasting_windows(series)]

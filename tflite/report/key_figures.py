@@ -33,7 +33,7 @@ def key_figures(evidence, ours):
 
     Args:
         evidence: the Evidence.
-        ours: what the shipped model is called, by its activations: `int8`.
+        ours: what the shipped model is called, by its numbers: `int8`.
 
     Returns:
         A list of Card.

@@ -9,6 +9,7 @@ from tflite.figure_text import figure_text
 from tflite.report.anomaly_pictures import anomaly_pictures
 from tflite.report.evidence import gather_evidence
 from tflite.report.forecast_pictures import forecast_pictures
+from tflite.report.form_table import form_note, form_rows
 from tflite.report.key_figures import direction_text, key_figures, metric_text
 from tflite.report.provenance import provenance
 from tflite.report.tables import (
@@ -22,8 +23,10 @@ from tflite.report.tables import (
     tensor_rows,
 )
 from tflite.report.training_picture import training_pictures
+from tflite.validation_record import form_name
 
 FOLDER = Path(__file__).parent
+CELLS = {"gru": "GRU", "lstm": "LSTM", "simple_rnn": "simple RNN"}
 
 
 def write_report(scenario, build_dir):
@@ -74,18 +77,19 @@ def page_content(scenario, evidence):
     """Everything the template shows, as text, rows and pictures."""
     from markupsafe import Markup
 
-    record, ours = evidence.record, scenario.quantization.activations
+    record = evidence.record
+    ours = form_name(record) or scenario.quantization.activations
     pictures = {"weeks": [], "error": [], "quantization": [], "overview": [], "streams": []}
     if evidence.trace is not None:
         draw = forecast_pictures if scenario.task == "forecast" else anomaly_pictures
-        pictures |= draw(scenario, evidence.trace)
+        pictures |= draw(scenario, evidence.trace, ours)
     quality = quality_rows(record, ours, evidence.models)
     return {
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         "markup": Markup,
         "scenario": scenario,
         "ours": ours,
-        "subtitle": subtitle(scenario),
+        "subtitle": subtitle(scenario, ours),
         "state": gate_state(evidence.gates),
         "badge": badge(scenario, evidence.gates),
         "lead": lead_sentence(scenario, record),
@@ -105,19 +109,21 @@ def page_content(scenario, evidence):
         "tensors": tensor_rows(evidence.artifact),
         "models": model_rows(evidence.models),
         "bench": bench_rows(evidence.bench),
-        "training": training_pictures(evidence.history),
+        "training": training_pictures(evidence.history, ours),
+        "forms": form_rows(evidence.quantization),
+        "form_note": form_note(scenario, evidence.quantization),
         "data": provenance(scenario, evidence.dataset),
         "prepared": evidence.dataset is not None,
         "footer": footer_facts(record, evidence.artifact),
     }
 
 
-def subtitle(scenario):
+def subtitle(scenario, ours):
     """`streaming forecast · GRU, 32 units · int8 · external state`."""
     task = "streaming forecast" if scenario.task == "forecast" else "streaming anomaly detection"
     return (
-        f"{task} · {scenario.model.cell.upper()}, {scenario.model.units} units · "
-        f"{scenario.quantization.activations} · {scenario.quantization.state} state"
+        f"{task} · {CELLS[scenario.model.cell]}, {scenario.model.units} units · "
+        f"{ours} · {scenario.quantization.state} state"
     )
 
 

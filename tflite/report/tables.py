@@ -43,7 +43,7 @@ def quality_rows(record, ours, models):
 
     Args:
         record: validation record.
-        ours: what the shipped model is called, by its activations: `int8`.
+        ours: what the shipped model is called, by its numbers: `int8`.
         models: all validation records; a float32 one among them tells the float model's bytes.
 
     Returns:
@@ -148,11 +148,12 @@ def _shipped_metric(record):
 
 
 def parity_rows(record):
-    """Rows of the parity table: runtime, reference, steps, max_lsb, mismatched (share or count) as text."""
+    """Rows of the parity table: runtime, reference, states, steps, max_lsb, mismatched (share or count) as text."""
     return [
         {
             "runtime": str(pair.get("runtime", "-")),
             "reference": str(pair.get("reference", "-")),
+            "states": "made equal before each step" if pair.get("state_forced", True) else "each its own",
             "steps": figure_text(pair.get("steps"), ""),
             "max_lsb": figure_text(pair.get("max_lsb"), ""),
             "mismatched": figure_text(pair.get("mismatched"), _share_unit(pair.get("mismatched"))),

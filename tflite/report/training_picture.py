@@ -7,11 +7,12 @@ from tflite.report.picture import PALETTE, draw_picture, key_above
 PHASES = (("float", "float", "float"), ("qat", "quantization-aware", "ours"))
 
 
-def training_pictures(history):
+def training_pictures(history, ours):
     """Draw loss and validation loss over the epochs.
 
     Args:
         history: see Evidence, or None.
+        ours: what the shipped model is called, by its numbers: `int8`.
 
     Returns:
         A list of one Picture, or an empty list.
@@ -20,7 +21,7 @@ def training_pictures(history):
         return []
     phases = np.array(history["phase"])
     counts = [f"{(phases == phase).sum()} {name} epochs" for phase, name, _ in PHASES if (phases == phase).any()]
-    caption = f"Training: {', then '.join(counts)}.{_best_text(history['val_loss'], phases)}"
+    caption = f"Training: {', then '.join(counts)}.{_best_text(history['val_loss'], phases, ours)}"
 
     def paint(figure, narrow):
         _paint_losses(figure.subplots(), history, phases)
@@ -53,11 +54,11 @@ def _paint_losses(axes, history, phases):
     axes.set_ylabel("loss")
 
 
-def _best_text(validation, phases):
+def _best_text(validation, phases, ours):
     texts = []
     for phase, name, _ in PHASES:
         losses = validation[phases == phase]
         if np.isfinite(losses).any():
             texts.append(f"{name} {np.nanmin(losses):.4g}")
-    taught = " The loss of int8 is its distance from the float model." if (phases == "qat").any() else ""
+    taught = f" The loss of {ours} is its distance from the float model." if (phases == "qat").any() else ""
     return f" Lowest validation loss: {', '.join(texts)}.{taught}" if texts else ""
