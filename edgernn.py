@@ -32,6 +32,7 @@ def start_tensorflow() -> None:
         import tensorflow
 
         tensorflow.constant(0)
+    tensorflow.get_logger().setLevel("ERROR")  # a command that runs many models is told that it traces often
 
 
 def stages(scenario: Scenario, build: Path) -> None:

@@ -1,4 +1,9 @@
-"""What must hold of every randomly drawn model: a clear refusal where it cannot stream, else parity on every runtime."""
+"""What must hold of every randomly drawn model: a clear refusal where it cannot stream, else parity on every runtime.
+
+Integers are held to one quantum, but where float32 operators stand between them, or int16 products: those may differ in
+their last digit from one runtime to another, that digit may tip the rounding of an integer, and what follows carries it
+on.
+"""
 
 import json
 import signal
@@ -20,12 +25,15 @@ from tflite.flatbuffer import read_flatbuffer
 from tflite.parity import parity
 from tflite.quanta import output_quanta
 from tflite.runtimes import load_model
+from tflite.step_graph import StepGraph
 
 SECONDS_PER_DRAW = 120
 # Of the largest output: the order of float sums over some tens of steps; Keras itself is up to 7e-6 from float64.
 FLOAT_TOLERANCE = 2e-5
 SMALLEST = 0.1  # a layer may put out nothing but rounding
 FUSED_TOLERANCE = 0.1  # of the output's span
+# Where a rounding may be tipped: the share of elements that differ, and of int16 after floats, where many do, quanta.
+TIPPED_SHARE, TIPPED_INT16 = 0.01, 32
 REFERENCE, TFLM = {"kernels": "reference"}, {"runtime": "tflm"}
 WAYS = ({"kernels": "default"}, REFERENCE, TFLM)
 
@@ -92,12 +100,15 @@ def _prove_integers(draw: RandomModel) -> None:
     reset_states(twin)
     model = convert(twin, state=draw.state).tflite
     predicted, ours = _outputs(draw, twin(draw.inputs, training=False)), _streamed(draw, model, TFLM)
-    quanta = output_quanta(read_flatbuffer(exposed_states(model)))
+    graph = read_flatbuffer(exposed_states(model))
+    quanta, errors = output_quanta(graph), []
     for name, values in predicted.items():
         rounding = FLOAT_TOLERANCE * max(1.0, np.abs(values).max())
         quantum = np.maximum(quanta.get(name, 0), rounding).reshape(-1)
-        error = np.abs(_like(ours[name], values) - values).reshape(len(values), -1, len(quantum)) / quantum
-        assert error.max() <= 1, f"{draw}: output {name}: TFLite Micro off by {error.max():.1f} quanta of the model"
+        errors.append(np.abs(_like(ours[name], values) - values).reshape(-1, len(quantum)) / quantum)
+    largest, different = max(error.max() for error in errors), max(np.mean(error > 0.5) for error in errors)
+    is_equal = _is_equal(draw, largest, different, floats=_has_floats_between(graph))
+    assert is_equal, f"{draw}: TFLite Micro off by {largest:.1f} quanta of the model, {different:.2%} of the elements"
     if any(isinstance(layer, StepFusedLSTM) for layer in twin.layers):
         _prove_fused(draw, model)
     else:
@@ -110,15 +121,33 @@ def _prove_parity(draw: RandomModel, model: bytes) -> None:
     """LiteRT's reference kernels against TFLite Micro, every state forced equal before each step; and states inside are
     the states outside."""
     exposed = exposed_states(model)
-    runtimes = (load_model(exposed, **REFERENCE), load_model(exposed, **TFLM))
-    quanta = output_quanta(read_flatbuffer(exposed))
-    record = parity(*runtimes, [step for stream in _steps(draw) for step in stream], quanta)
-    assert record["max_lsb"] <= 1, f"{draw}: LiteRT against TFLite Micro: {record}"
+    runtimes, graph = (load_model(exposed, **REFERENCE), load_model(exposed, **TFLM)), read_flatbuffer(exposed)
+    record = parity(*runtimes, [step for stream in _steps(draw) for step in stream], output_quanta(graph))
+    floats, ties = _has_floats_between(graph), draw.form.product_bits == 16
+    is_equal = _is_equal(draw, record["max_lsb"], record["mismatched"], floats=floats, ties=ties)
+    assert is_equal, f"{draw}: LiteRT against TFLite Micro: {record}"
     if exposed != model:
         for options in (REFERENCE, TFLM):
             inside, outside = (_streamed(draw, one, options) for one in (model, exposed))
             for name in inside:
                 assert np.array_equal(inside[name], outside[name]), f"{draw}: {options}, output {name}: state inside"
+
+
+def _is_equal(draw: RandomModel, largest: float, different: float, *, floats: bool, ties: bool = False) -> bool:
+    """By the `largest` difference in quanta and the share of `different` elements. What may tip a rounding: `floats`
+    between integers, `ties`, which LiteRT's int16 products round away from zero and TFLite Micro's upwards."""
+    if largest <= 1:
+        return True
+    if floats and draw.form.product_bits == 16:
+        return largest <= TIPPED_INT16
+    return (floats or ties) and different <= TIPPED_SHARE
+
+
+def _has_floats_between(graph: StepGraph) -> bool:
+    """Whether integers are made of what operators computed in float32."""
+    readings = {tensor for _, tensor in graph.inputs}
+    quantized = [op.inputs[0] for op in graph.ops if op.kind == "QUANTIZE"]
+    return any(graph.tensor(name).dtype == "float32" and name not in readings for name in quantized)
 
 
 def _prove_fused(draw: RandomModel, model: bytes) -> None:

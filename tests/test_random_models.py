@@ -39,8 +39,9 @@ def outcomes(seeds, journal: Path, prove=prove_seed) -> dict[int, str]:
             run_in_child(prove_seeds, left, journal, prove, **limits)
         except ChildFailure as failure:
             death = f"{failure}\n{failure.log[-1000:]}"
-        found |= {seed: outcome or death for seed, outcome in map(json.loads, journal.read_text().splitlines())}
-        left = [seed for seed in left if seed not in found] if len(found) else []
+        journalled = dict(map(json.loads, journal.read_text().splitlines()))
+        found |= {seed: outcome or death for seed, outcome in journalled.items() if seed in left}
+        left = [seed for seed in left if seed not in found]
     return found
 
 

@@ -144,13 +144,9 @@ def check_contract(
         load: opens the model on a runtime.
     """
     subject = Subject(model, xs, load, _exposed(model))
-    results, own = _state_forms(subject), _saturation(subject) if KEEPS_ALL in runtimes else []
-    traces = {}
-    for runtime in runtimes:
-        try:
-            traces[runtime] = trace(load(model, runtime), xs)
-        except UserError:
-            results.append(CheckResult("opens the model", runtime, np.nan, None, "-"))
+    traces, refused = _free_runs(subject, runtimes)
+    results = _state_forms(subject) + refused
+    own = _saturation(subject) if KEEPS_ALL in traces else []
     for runtime, free in traces.items():
         results += _alone(subject, runtime, free)
         results += _kept_inside(subject, runtime, free, strict)
@@ -161,6 +157,17 @@ def check_contract(
         if float_outputs is not None:
             results.append(_drift(subject, runtime, free, float_outputs))
     return results + (own if strict else [replace(result, allowed=None) for result in own])
+
+
+def _free_runs(subject: Subject, runtimes: Sequence[str]) -> tuple[dict[str, Trace], list[CheckResult]]:
+    """The stream on every runtime, freshly loaded; a failed check for each that refuses the model."""
+    traces, refused = {}, []
+    for runtime in runtimes:
+        try:
+            traces[runtime] = trace(subject.load(subject.model, runtime), subject.xs, reset=False)
+        except UserError:
+            refused.append(CheckResult("opens the model", runtime, np.nan, None, "-"))
+    return traces, refused
 
 
 def _alone(subject: Subject, runtime: str, free: Trace) -> list[CheckResult]:
@@ -222,9 +229,7 @@ def _kept_inside(subject: Subject, runtime: str, free: Trace, strict: bool) -> l
     return [CheckResult("inside equals outside", runtime, figure, 0, "elements")]
 
 
-def _against_reference(
-    subject: Subject, runtime: str, free: Trace, theirs: Trace
-) -> list[CheckResult]:
+def _against_reference(subject: Subject, runtime: str, free: Trace, theirs: Trace) -> list[CheckResult]:
     """Step by step from the same state, where states can be set; and running freely."""
     names = [spec.name for spec in subject.outputs]
     from_theirs = largest(distance(free[name], theirs[name]) for name in names)
@@ -232,9 +237,8 @@ def _against_reference(
     results = [CheckResult(f"free run against {REFERENCE}", runtime, from_theirs, allowed, "of the spread")]
     if not subject.is_float:
         unlike = np.any([steps_that_differ(free[name], theirs[name]) for name in names], axis=0)
-        results.append(
-            CheckResult(f"free run unlike {REFERENCE}", runtime, float(np.mean(unlike)), None, "of the steps")
-        )
+        share = float(np.mean(unlike))
+        results.append(CheckResult(f"free run unlike {REFERENCE}", runtime, share, None, "of the steps"))
     if subject.exposed is not None or not subject.keeps_state_inside:
         results += _forced_parity(subject, runtime)
     return results
@@ -276,9 +280,7 @@ def _against_sequence(
     return []
 
 
-def _drift(
-    subject: Subject, runtime: str, free: Trace, float_outputs: Mapping[str, np.ndarray]
-) -> CheckResult:
+def _drift(subject: Subject, runtime: str, free: Trace, float_outputs: Mapping[str, np.ndarray]) -> CheckResult:
     figure = largest(distance(_real(free[spec.name], spec), float_outputs[spec.name]) for spec in subject.outputs)
     return CheckResult("free run against the float model", runtime, figure, DRIFT, "of the spread")
 

@@ -76,6 +76,27 @@ def test_values_and_gradients(compiled, mask):
 
 
 @pytest.mark.parametrize("mask", [None, KNOWN], ids=["no_mask", "mask"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_output_is_a_state(place, mask):
+    """Which then is kept once; with a mask the output before the first is zeros all the same."""
+
+    def step(inputs, states):
+        (x,), (h, c) = inputs, states
+        new = (tf.tanh(x + 2 * c), 0.5 * h - c)
+        return new[place], new
+
+    def differentiate(run):
+        xs, h, c = tensors = [tf.constant(normal(*shape)) for shape in ((BATCH, TIMESTEPS, 2), (BATCH, 2), (BATCH, 2))]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs, last = run(step, (xs,), (h, c), mask=mask)
+            loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last[0]) - tf.reduce_sum(last[1] ** 3)
+        return outputs, *last, tape.gradient(loss, tensors)
+
+    assert_close(tf.function(differentiate)(run_recurrence), differentiate(written_out))
+
+
+@pytest.mark.parametrize("mask", [None, KNOWN], ids=["no_mask", "mask"])
 def test_gradients_from_outside_of_the_graph(mask):
     """The tape is outside of the function, as when a user differentiates a compiled model."""
 

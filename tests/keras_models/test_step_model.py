@@ -83,7 +83,7 @@ def test_equals_keras(name):
 
 
 def test_several_inputs_and_outputs_by_name():
-    model, data = several_ends(), {"a": XS, "b": TOKENS}
+    model, data = several_ends(), {"a": XS[:, :6], "b": TOKENS[:, :6]}
     expected, ours = model(data), step_model(model, FLOAT)(data)
     assert ours.keys() == expected.keys() == {"last", "all"}
     for name, values in expected.items():
@@ -93,7 +93,7 @@ def test_several_inputs_and_outputs_by_name():
     calibrate(twin, [data])
     for name, values in twin(data).items():
         difference = np.asarray(values) - np.asarray(expected[name])
-        assert np.sqrt(np.mean(difference**2)) < 0.15 * np.asarray(expected[name]).std(), name
+        assert np.sqrt(np.mean(difference**2)) < 4 / 128, name
 
 
 def test_same_weights():

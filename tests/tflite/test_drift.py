@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tflite.drift import rmse, run_stream
+from tflite.drift import FORMS, rmse, run_forms, run_stream
 from tflite.runtimes import load_model
 
 
@@ -33,6 +33,20 @@ def test_float_states_do_not_saturate(delay_model):
 
     model = convert(recurrent_model(Form((3,))), activations="float32").tflite
     assert run_stream(load_model(model), np.zeros((20, 3), np.float32))[1] == 0
+
+
+def test_states_kept_inside_saturate_all_the_same():
+    """They cannot be seen in the model itself, and are not for that reason taken to be fine."""
+    from recurrent_models import Form, recurrent_model
+
+    from tflite import convert
+
+    xs = 100 * np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    model = recurrent_model(Form((3,), cell="SimpleRNN"))
+    outside, inside = (convert(model, state=state, representative=[xs]) for state in ("external", "internal"))
+    saturated = [run_forms(dict.fromkeys(FORMS, artifact), xs, "") for artifact in (outside, inside)]
+    assert saturated[0][1] == saturated[1][1] > 0.1
+    np.testing.assert_array_equal(saturated[0][0]["quantized"], saturated[1][0]["quantized"])
 
 
 def test_rmse():

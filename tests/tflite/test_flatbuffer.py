@@ -7,7 +7,9 @@ from recurrent_models import Form, recurrent_model, stream
 from step_models import StepModelWriter, delay_line_step
 
 from keras_models import quantize_aware
+from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate
+from keras_models.step_model import step_model
 from tflite.conversion import step_graph
 from tflite.flatbuffer import operator_names, read_flatbuffer, write_flatbuffer
 from tflite.runtimes import load_model
@@ -17,10 +19,10 @@ FORM = Form((7, 3))
 
 @pytest.fixture(scope="module", params=["float32", "int8"])
 def graph(request):
-    model = recurrent_model(FORM)
-    if request.param == "int8":
-        model = quantize_aware(model)
-        calibrate(model, [stream(100, 3)[None]])
+    if request.param == "float32":
+        return step_graph(step_model(recurrent_model(FORM), NumericForm("float32")))
+    model = quantize_aware(recurrent_model(FORM))
+    calibrate(model, [stream(100, 3)[None]])
     return step_graph(model)
 
 

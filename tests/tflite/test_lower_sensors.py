@@ -273,6 +273,6 @@ def test_manifest_says_columns_units_and_quantum():
     (output,) = manifest["outputs"]
     assert (output["name"], output["targets"], output["unit"]) == ("forecast", ["count"], "rides/h")
     assert output["leads"] == [1, 3]
-    assert output["quantum"] == pytest.approx(twin.get_layer("forecast").output_affine.scale * 90)
+    assert output["quantum"] == pytest.approx(twin.get_layer("forecast").output_quantizer.affine.scale * 90)
     anomaly = convert(forecaster(PUMP), activations="float32", encoding=PUMP, score=SCORE3).manifest
     assert (anomaly["outputs"][0]["name"], anomaly["outputs"][0]["shape"], anomaly["threshold"]) == ("score", [1], 1.0)

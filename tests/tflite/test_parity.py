@@ -55,6 +55,13 @@ def test_one_quantum_of_an_integer_is_one():
     assert figures["mismatched"] == 1 / 8
 
 
+def test_several_steps_of_a_finer_integer_count_as_one():
+    """Of int16 beside int8: 256 of them are one."""
+    ours = Scripted(OUT, [[5, 6 - 128], [7, 8]], dtype="int16")
+    figures = parity(ours, Scripted(OUT, STATE, dtype="int16"), XS, {"h0": 256.0})
+    assert figures["by_tensor"] == {"y": 0.0, "h0": 0.5} and figures["mismatched"] == 0
+
+
 def test_integers_do_not_wrap_around():
     figures = parity(Scripted(OUT, [[-128, 6], [7, 8]]), Scripted(OUT, [[127, 6], [7, 8]]), XS)
     assert figures["max_lsb"] == 255

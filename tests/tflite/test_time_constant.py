@@ -40,6 +40,7 @@ def test_a_slow_int8_state_is_told_of():
     (warning,) = stall_warnings(following(40), rows())
     assert warning.startswith("state level: 4 of 4 elements have a time constant of up to ")
     assert "0.016 (int8)" in warning and warning.endswith('convert with state_dtype="int16"')
+    assert stall_warnings(following(40), [row["x"] for row in rows()]) == [warning], "readings without their name"
     assert stall_warnings(following(40, "int16"), rows()) == []
     assert stall_warnings(following(4), rows()) == []
 
