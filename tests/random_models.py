@@ -17,8 +17,9 @@ from keras_models.supported_layers import ACTIVATIONS, OUTPUT_ACTIVATIONS
 STREAMS, STEPS, TOKENS = 3, 30, 11
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 31, 32, 48, 64, 100, 128)
 FORMS = (NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
-REFUSED_SHARE = 0.2
-SMALLEST, LARGEST = 0.05, 1000.0  # what a layer puts out reaches the one, and not the other
+REFUSED_SHARE = 0.25
+LARGEST = 1000.0  # of what a layer puts out
+SMALLEST_STATE = 0.05  # far below 1/128 a state is 0 in int8
 
 
 @dataclass(frozen=True)
@@ -346,19 +347,20 @@ def _poison(layer: layers.Layer) -> None:
 def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
     """The draw with weights by which every layer puts out numbers of an ordinary size.
 
-    An exponential or linear activation in a loop runs away with the usual weights; a layer of a few relu units may
-    be dead, and then has no range to observe; a state far below 1/128 is 0 in int8.
+    An exponential or linear activation in a loop runs away with the usual weights, and a layer of a few relu units may
+    be dead, and then has no range to observe.
     """
     model = draw.model
-    outputs = [layer.output for layer in model.layers if not isinstance(layer, layers.InputLayer)]
-    everything = keras.Model(model.input, outputs)
+    kept = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    everything = keras.Model(model.input, [layer.output for layer in kept])
     for _ in range(40):
         values = [np.asarray(value) for value in everything(draw.inputs, training=False)]
         reset_states(model)
-        largest = [np.max(np.abs(value)) for value in values]
-        if not all(np.isfinite(size) and size < LARGEST for size in largest):
+        sizes = [np.max(np.abs(value)) for value in values]
+        least = [SMALLEST_STATE if isinstance(layer, layers.RNN) else 0 for layer in kept]
+        if not all(np.isfinite(size) and size < LARGEST for size in sizes):
             _scale_weights(model, 0.5)
-        elif min(largest) < SMALLEST:
+        elif any(size <= allowed for size, allowed in zip(sizes, least, strict=True)):
             _redraw_biases(model, rng)
         else:
             return draw

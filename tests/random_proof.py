@@ -203,4 +203,6 @@ def _outputs(draw: RandomModel, values) -> dict[str, np.ndarray]:
 
 def _like(ours: np.ndarray, keras_output: np.ndarray) -> np.ndarray:
     """Of (streams, steps, ...) all steps, or the last where Keras gives that only."""
-    return ours if ours.shape == keras_output.shape else ours[:, -1]
+    ours = ours if ours.shape == keras_output.shape else ours[:, -1]
+    assert ours.shape == keras_output.shape, f"output of shape {ours.shape}, of Keras {keras_output.shape}"
+    return ours

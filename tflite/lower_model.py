@@ -50,7 +50,7 @@ def lower_model(
     def lower(layer, inputs: list[str]) -> str:
         if state == "internal" and isinstance(layer, StepRNN) and layer.has_fused_kernel:
             return _lower_fused_lstm(builder, layer, inputs[0])
-        if not isinstance(layer, StepDense) or layer.bias_row:
+        if not isinstance(layer, StepDense) or layer.bias_row or not layer.use_bias:
             inputs = [_vector(builder, source) for source in inputs]
         if isinstance(layer, StepLayer):
             return layer.lower(GraphOperators(builder, layer, weights), *inputs)

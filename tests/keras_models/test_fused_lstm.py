@@ -185,7 +185,8 @@ def test_each_gate_has_a_scale_of_its_own():
     quantized = integer_gates(kernel)
     for gate in np.split(np.abs(quantized.values), 4, axis=1):
         assert gate.max() == 127
-    np.testing.assert_allclose(fake_quant_gates(kernel), quantized.values.numpy() * quantized.form.scale.numpy(), rtol=1e-5)
+    reals = quantized.values.numpy() * quantized.form.scale.numpy()
+    np.testing.assert_allclose(fake_quant_gates(kernel), reals, rtol=1e-5)
 
 
 def test_cell_affine_covers_with_a_power_of_two():

@@ -92,8 +92,8 @@ def test_several_inputs_and_outputs_by_name():
     assert isinstance(twin, QuantizedModel) and twin.output_names == model.output_names
     calibrate(twin, [data])
     for name, values in twin(data).items():
-        difference = np.asarray(values) - np.asarray(expected[name])
-        assert np.sqrt(np.mean(difference**2)) < 4 / 128, name
+        error, size = np.asarray(values) - np.asarray(expected[name]), np.asarray(expected[name]).std()
+        assert np.sqrt(np.mean(error**2)) < 0.2 * size, name
 
 
 def test_same_weights():

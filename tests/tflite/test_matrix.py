@@ -73,7 +73,7 @@ def test_the_table_and_its_record(small, tmp_path, capsys):
     assert {"inside equals outside", "stream equals the sequence model"} <= {c["check"] for c in integer["contract"]}
     assert "parity" not in phone and "arena_bytes" not in phone, "TensorFlow Lite Micro does not run it"
     assert "tflm" not in {check["runtime"] for check in phone["contract"]}
-    assert [figure["passed"] for figure in record["figures"]] == [True] * 3
+    assert len(record["figures"]) > 2 and all(figure["passed"] for figure in record["figures"])
     assert "conversion of a 2 x 3 GRU" in text
 
 
