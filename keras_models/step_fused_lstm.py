@@ -13,8 +13,6 @@ from keras_models.step_rnn import StepRNN
 class StepFusedLSTM(StepRNN):
     """The LSTM of a model that keeps its state inside: one operator, which this layer mirrors tensor by tensor."""
 
-    kept_range = 1.0  # h leaves the layer: its peaks count
-
     def matrices(self):
         return {}
 

@@ -29,9 +29,6 @@ class StepLayer(keras.layers.Layer):
     `observe` (bool) is set by calibration only: ranges grow instead of saturating.
     """
 
-    # Share of the observed ranges that is kept.
-    kept_range = 1.0
-
     def __init__(self, form: NumericForm | dict, **kwargs):
         super().__init__(**kwargs)
         self.form = NumericForm(**form) if isinstance(form, dict) else form
@@ -119,7 +116,11 @@ class StepLayer(keras.layers.Layer):
         for name in names:
             # An int16 needs no finer step, and a power of two only comes in octaves.
             coarse = self.quantizers[name].bits == 8 and not self.quantizers[name].power_of_two
-            self.quantizers[name].settle(self.kept_range if coarse else 1.0, limits.get(name, np.inf))
+            self.quantizers[name].settle(self.kept_share(name) if coarse else 1.0, limits.get(name, np.inf))
+
+    def kept_share(self, name: str) -> float:
+        """What part of the observed range of an int8 tensor is kept."""
+        return 1.0
 
     def compute_output_shape(self, input_shape):
         return input_shape

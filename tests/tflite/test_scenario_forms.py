@@ -122,8 +122,9 @@ def test_a_scenario_changed_since_its_quantization_is_one_line(road, tmp_path, c
 def test_the_stage_chooses_the_form(tmp_path):
     """Forms are tried until one is as good as float to the last digit; the same is shipped as if it was asked for."""
     auto = 'activations = "auto"\nstate = "external"'
+    gentle = ("epochs = 1\nlearning_rate = 0.001", "epochs = 3\nlearning_rate = 0.0003")  # so that it does change the model
     budgets = ("[budgets]\n", "[budgets]\nmetric_loss = 0.0\n")
-    scenario = scenario_of(tmp_path, forecast_scenario, "simple_rnn", auto, budgets)
+    scenario = scenario_of(tmp_path, forecast_scenario, "simple_rnn", auto, gentle, budgets)
     built = run_stages(scenario, tmp_path / "build")
     quantization, manifest = read(built.folder / "model" / "qat.json"), read(built.folder / "tflite" / "artifact.json")
     losses = {trial["form"]: trial["finetuned"] for trial in quantization["trials"]}
@@ -137,6 +138,6 @@ def test_the_stage_chooses_the_form(tmp_path):
     again.mkdir()
     named = f'activations = "{manifest["activations"]}"'
     named += f'\nstate_dtype = "{manifest["state_dtype"]}"' if "state_dtype" in manifest else ""
-    scenario = scenario_of(again, forecast_scenario, "simple_rnn", f'{named}\nstate = "external"')
+    scenario = scenario_of(again, forecast_scenario, "simple_rnn", f'{named}\nstate = "external"', gentle)
     asked = run_stages(scenario, again / "build", ("preprocess", "train", "quantize", "convert"))
     assert read(asked.folder / "tflite" / "artifact.json")["sha256"] == manifest["sha256"]
