@@ -83,10 +83,7 @@ def onnx_step(
     source = "x"
     if mean is not None:
         constants |= {"mean": mean, "inverse_std": 1.0 / np.asarray(std, np.float32)}
-        nodes += [
-            _node("Sub", ["x", "mean"], "centred"),
-            _node("Mul", ["centred", "inverse_std"], "standardized"),
-        ]
+        nodes += [_node("Sub", ["x", "mean"], "centred"), _node("Mul", ["centred", "inverse_std"], "standardized")]
         source = "standardized"
     nodes += _nodes(source, weights, "y" if output_scale is None else "head")
     if output_scale is not None:

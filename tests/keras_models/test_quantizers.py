@@ -76,14 +76,17 @@ def test_a_range_that_never_moved_is_named(options):
 
 @pytest.mark.parametrize("options", [{}, {"bits": 16}, {"power_of_two": True}, {"bits": 16, "power_of_two": True}])
 def test_settled_the_range_is_that_of_the_converted_tensor(options):
-    """Fake quantization then gives the very reals the integers stand for."""
+    """Fake quantization then gives the very reals the integers stand for; of an int16 it leaves the rounding out."""
     quantizer = tensor_quantizer(values=VALUES, **options)
     assert not quantizer.is_settled
     quantizer.settle(1.0, np.inf)
     assert quantizer.is_settled
     affine, form = quantizer.affine, quantizer.form
     expected = affine.dequantize(affine.quantize(VALUES))
-    assert is_nearly_everywhere(quantizer(VALUES, observe=False), expected, affine.scale)
+    if affine.bits == 8:
+        assert is_nearly_everywhere(quantizer(VALUES, observe=False), expected, affine.scale)
+    else:
+        np.testing.assert_allclose(quantizer(VALUES, observe=False), expected, atol=0.51 * affine.scale)
     assert (float(form.scale), int(form.zero_point), form.bits) == (affine.scale, affine.zero_point, affine.bits)
     quantizer.settle(1.0, np.inf)
     assert quantizer.affine == affine, "settled twice is settled once"

@@ -122,7 +122,8 @@ def test_a_scenario_changed_since_its_quantization_is_one_line(road, tmp_path, c
 def test_the_stage_chooses_the_form(tmp_path):
     """Forms are tried until one is as good as float to the last digit; the same is shipped as if it was asked for."""
     auto = 'activations = "auto"\nstate = "external"'
-    gentle = ("epochs = 1\nlearning_rate = 0.001", "epochs = 3\nlearning_rate = 0.0003")  # so that it does change the model
+    # So that fine-tuning does change the model, and the order of its batches the result.
+    gentle = ("epochs = 1\nlearning_rate = 0.001", "epochs = 3\nlearning_rate = 0.0003")
     budgets = ("[budgets]\n", "[budgets]\nmetric_loss = 0.0\n")
     scenario = scenario_of(tmp_path, forecast_scenario, "simple_rnn", auto, gentle, budgets)
     built = run_stages(scenario, tmp_path / "build")
