@@ -3,7 +3,6 @@
 It runs in a child process, as the converter may crash.
 """
 
-import tempfile
 from pathlib import Path
 
 import keras
@@ -26,13 +25,9 @@ def converted_step(path: Path, weights: str) -> bytes:
         output, states = layer.cell(x, list(states))
         return {"y": head(output), **dict(zip(names, states, strict=True))}
 
-    module = tf.Module()
-    module.model, module.step = model, step
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"step": step})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"])
-        if weights != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if weights == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([step.get_concrete_function()], model)
+    if weights != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if weights == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
