@@ -1,5 +1,6 @@
 """The command line: exit status, one line for what is wrong, files of a user's own."""
 
+import json
 import shutil
 
 import keras
@@ -58,6 +59,29 @@ def test_convert_a_keras_file(plain, tmp_path, activations):
                            "--representative", str(tmp_path / "streams.npy")])
     assert status == 0
     assert load(tmp_path / "out", runtime="tflm").step(np.zeros(3, np.float32)).shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "form"),
+    [
+        (["--activations", "int16"], "plain_int16_external", ("int16", "int8", "external")),
+        (["--state-dtype", "int16", "--state", "internal"], "plain_int8_state16_internal", ("int8", "int8", "internal")),
+        (
+            ["--activations", "float32", "--weights", "float16", "--name", "pump"],
+            "pump",
+            ("float32", "float16", "external"),
+        ),
+    ],
+)
+def test_convert_options_of_a_keras_file(plain, tmp_path, capsys, options, name, form):
+    out, representative = tmp_path / "out", tmp_path / "streams.npy"
+    given = ["convert", plain, *options, "--representative", representative, "--out", out]
+    assert edgernn.main([str(argument) for argument in given]) == 0
+    assert capsys.readouterr().out == f"{out / name}.tflite\n"
+    manifest = json.loads((out / "artifact.json").read_text())
+    assert (manifest["activations"], manifest["weights"], manifest["state"]) == form
+    assert manifest.get("state_dtype") == ("int16" if "--state-dtype" in options else None)
+    assert load(out).step(np.zeros(3, np.float32)).shape == (4,)
 
 
 def test_convert_refuses_in_one_line(plain, tmp_path, capsys):

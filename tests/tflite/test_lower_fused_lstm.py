@@ -56,7 +56,7 @@ def test_states_are_inside_and_the_output_is_h():
     runtime = load_model(model, "tflm")
     results = run(runtime, CASE.readings(20))
     assert runtime.state_specs == ()
-    assert operator_names(model) == ["RESHAPE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESHAPE"]
+    assert operator_names(model) == ["PACK", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESHAPE"]
     np.testing.assert_array_equal(results["y"], results["h"])
 
 
@@ -97,7 +97,7 @@ def test_stacked_lstms_pass_the_sequence_on():
     upper = lower_fused_lstm(builder, "upper", lower.output, second, CASE.h, CASE.c)
     builder.outputs.append(("y", as_vector(builder, upper.output)))
     model = write_flatbuffer(builder.build())
-    assert operator_names(model) == ["RESHAPE", *["UNIDIRECTIONAL_SEQUENCE_LSTM"] * 2, "RESHAPE"]
+    assert operator_names(model) == ["PACK", *["UNIDIRECTIONAL_SEQUENCE_LSTM"] * 2, "RESHAPE"]
     runtime, readings = load_model(model, "tflm"), CASE.readings(30)
     stacked = [runtime.step(reading, raw=True) for reading in readings]
     between = run(load_model(fused_model(CASE, first), "tflm"), readings)["y"]

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from tflite_micro.python.tflite_micro import runtime as tflm
 
+from pipeline.user_error import UserError
 from tflite.runtimes.step_runtime import checked_readings, checked_states
 from tflite.runtimes.step_signature import read_step_signature
 
@@ -26,12 +28,13 @@ class TflmRuntime:
         arena_bytes: size of the tensor arena; by default generous.
 
     Raises:
-        UserError: a model without a usable signature.
+        UserError: a model without a usable signature, or with weights that TFLite Micro does not run.
         RuntimeError: TFLite Micro refuses the model (an operator it lacks, too small an arena).
     """
 
     def __init__(self, model: bytes, arena_bytes: int | None = None):
         self.signature = read_step_signature(model)
+        _check_weights(model)
         self.inputs, self.outputs, self.state_specs = self.signature.specs
         self._interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena_bytes or arena_for(model))
         self._states: dict[str, np.ndarray] = {}
@@ -75,3 +78,20 @@ class TflmRuntime:
             real = port.spec.is_quantized and not raw
             results[port.spec.name] = port.spec.dequantize(values) if real else values.copy()
         return results if len(results) != 1 else next(iter(results.values()))
+
+
+def _check_weights(model: bytes) -> None:
+    """Refuses what only LiteRT runs: products of float32 with weights of another type."""
+    graph = schema.Model.GetRootAsModel(model, 0).Subgraphs(0)
+    types = [graph.Tensors(index).Type() for index in range(graph.TensorsLength())]
+    kinds = schema.TensorType
+    problem = "float16 weights" if kinds.FLOAT16 in types else None
+    for operator in map(graph.Operators, range(graph.OperatorsLength())):
+        places = [operator.Inputs(place) for place in range(operator.InputsLength())]
+        inputs = [types[place] for place in places if 0 <= place < len(types)]
+        if inputs[:1] == [kinds.FLOAT32] and kinds.INT8 in inputs:
+            problem = "int8 weights beside float32 activations (dynamic range)"
+    if problem:
+        raise UserError(
+            f"model: has {problem}, which TFLite Micro does not run; convert with weights='float32', or to integers"
+        )
