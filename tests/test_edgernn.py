@@ -64,18 +64,14 @@ def test_convert_a_keras_file(plain, tmp_path, activations):
 @pytest.mark.parametrize(
     ("options", "name", "form"),
     [
-        (["--activations", "int16"], "plain_int16_external", ("int16", "int8", "external")),
-        (["--state-dtype", "int16", "--state", "internal"], "plain_int8_state16_internal", ("int8", "int8", "internal")),
-        (
-            ["--activations", "float32", "--weights", "float16", "--name", "pump"],
-            "pump",
-            ("float32", "float16", "external"),
-        ),
+        ("--activations int16", "plain_int16_external", ("int16", "int8", "external")),
+        ("--state-dtype int16 --state internal", "plain_int8_state16_internal", ("int8", "int8", "internal")),
+        ("--activations float32 --weights float16 --name pump", "pump", ("float32", "float16", "external")),
     ],
 )
 def test_convert_options_of_a_keras_file(plain, tmp_path, capsys, options, name, form):
     out, representative = tmp_path / "out", tmp_path / "streams.npy"
-    given = ["convert", plain, *options, "--representative", representative, "--out", out]
+    given = ["convert", plain, *options.split(), "--representative", representative, "--out", out]
     assert edgernn.main([str(argument) for argument in given]) == 0
     assert capsys.readouterr().out == f"{out / name}.tflite\n"
     manifest = json.loads((out / "artifact.json").read_text())
