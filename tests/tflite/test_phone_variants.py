@@ -1,4 +1,4 @@
-"""float32 models with smaller weights, for the phone: close to the float model, smaller, as good as the converter's."""
+"""float32 models with smaller weights, for the phone: close to the float model and smaller."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tflite.flatbuffer import operator_names, read_flatbuffer
 from tflite.runtimes import load_model
 
 READINGS = stream(300, 8)
-# Matrices of more than 1024 elements: smaller ones the converter leaves in float32.
+# Matrices large enough to see the bytes saved.
 FORMS = {cell: Form((48,), features=8, head=24, cell=cell) for cell in ("GRU", "LSTM", "SimpleRNN")}
 # By how the weights are stored: bytes each, and the largest error allowed, as a share of the output's span.
 VARIANTS = {"float16": (2, 1e-3), "int8": (1, 0.02)}
