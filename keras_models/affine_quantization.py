@@ -67,6 +67,17 @@ def short_scale(scale: float) -> float:
     return float(kept.view(np.float32))
 
 
+def odd_scale(scale: float) -> float:
+    """The nearest float32 whose significand has 12 bits, the last of them set.
+
+    Integers of this scale, added to those of a power of two, never lie halfway between two of the latter: LiteRT's
+    built-in ADD rounds a negative tie up, its reference kernel and TensorFlow Lite Micro's away from zero.
+    """
+    bits = np.float32(scale).view(np.int32)
+    kept = bits & np.int32(-1 << DROPPED_BITS) | np.int32(1 << DROPPED_BITS)
+    return float(kept.view(np.float32))
+
+
 def affine_from_range(minimum: float, maximum: float, unit: float = 1.0, bits: int = 8) -> Affine:
     """The quantization that fake quantization over [minimum, maximum] uses, its scale shortened.
 
@@ -74,7 +85,7 @@ def affine_from_range(minimum: float, maximum: float, unit: float = 1.0, bits: i
     `fake_quant_with_min_max_vars` does; for int16 it is made symmetric. A range of the result gives the same again.
 
     Args:
-        unit: the scale becomes `unit` times a 12-bit number. For the factor of a MUL `unit` is the scale of the
+        unit: the scale becomes `unit` times an odd 12-bit number. For the factor of a MUL `unit` is the scale of the
             product: LiteRT divides the two in float32, TensorFlow Lite Micro in float64, and so the quotient is exact.
 
     Raises:
@@ -84,13 +95,13 @@ def affine_from_range(minimum: float, maximum: float, unit: float = 1.0, bits: i
     if not (np.isfinite(low) and np.isfinite(high)) or low >= high:
         raise ValueError(f"expected a finite range with minimum < maximum, got [{minimum}, {maximum}]")
     if bits == 16:
-        ratio = short_scale(max(-low, high) / np.float32(32767) / np.float32(unit))
+        ratio = odd_scale(max(-low, high) / np.float32(32767) / np.float32(unit))
         # Within 0.1 % of an octave of a power of two LiteRT's int16 LOGISTIC and TANH go another way, 11 quanta off.
         octave = np.log2(unit * ratio)
         if abs(octave - np.round(octave)) < 2e-3:
-            ratio = short_scale(ratio * (1 + 2.0**-8))
+            ratio = odd_scale(ratio * (1 + 2.0**-8))
         return Affine(unit * ratio, 0, 16)
-    scale = unit * short_scale((high - low) / np.float32(255) / np.float32(unit))
+    scale = unit * odd_scale((high - low) / np.float32(255) / np.float32(unit))
     from_zero = np.clip(np.floor(-float(low) / scale + 0.5), 0, 255)
     return Affine(scale, int(from_zero) - 128)
 

@@ -22,6 +22,12 @@ def twelve_bits(scale):
     return np.ldexp(np.floor(significand * 4096 + 0.5) / 4096, exponent)
 
 
+def odd_twelve_bits(scale):
+    """As `twelve_bits`, with the last of the 12 set."""
+    significand, exponent = np.frexp(np.float64(np.float32(scale)))
+    return np.ldexp((2 * np.floor(significand * 2048) + 1) / 4096, exponent)
+
+
 def values_around(low, high, count=2000, seed=1):
     rng = np.random.default_rng(seed)
     span = max(high, 0) - min(low, 0)
@@ -32,7 +38,7 @@ def values_around(low, high, count=2000, seed=1):
 def test_equals_fake_quantization(low, high):
     """A range is widened to hold zero, its scale shortened; over that range the kernel gives the same values."""
     affine, values = affine_from_range(low, high), values_around(low, high)
-    scale = twelve_bits(np.float32(max(high, 0.0) - min(low, 0.0)) / np.float32(255))
+    scale = odd_twelve_bits(np.float32(max(high, 0.0) - min(low, 0.0)) / np.float32(255))
     assert affine.scale == scale
     assert abs(scale * (-128 - affine.zero_point) - min(low, 0.0)) <= 0.6 * scale
     lowest, highest = (np.float32(scale * (integer - affine.zero_point)) for integer in (-128, 127))
@@ -54,12 +60,12 @@ def test_the_range_of_a_result_gives_the_same_result(low, high, bits):
 
 @pytest.mark.parametrize(("low", "high"), RANGES)
 def test_int16_is_symmetric(low, high):
-    """zero_point 0, the whole range, but for the rounding of the scale to 12 bits and 0.4 % beside a power of two."""
+    """zero_point 0, the whole range, but for the rounding of the scale to 11 bits and 0.4 % beside a power of two."""
     affine = affine_from_range(low, high, bits=16)
     largest = max(-low, high, 0)
     assert (affine.zero_point, affine.bits, affine.dtype) == (0, 16, "int16")
-    assert affine.scale == twelve_bits(affine.scale)
-    assert 1 - 1 / 4096 < 32767 * affine.scale / largest < 1 + 1 / 240
+    assert affine.scale == odd_twelve_bits(affine.scale)
+    assert 1 - 1 / 2048 < 32767 * affine.scale / largest < 1 + 1 / 210
     values = values_around(low, high)
     expected = tf.quantization.fake_quant_with_min_max_vars(values, *affine.range, num_bits=16).numpy()
     ours = affine.dequantize(affine.quantize(values))
@@ -72,7 +78,7 @@ def test_int16_keeps_away_from_powers_of_two(factor):
     affine = affine_from_range(-32767 * 2.0 ** (factor - 12), 1.0, bits=16)
     octave = np.log2(affine.scale)
     assert abs(octave - round(octave)) > 1.5e-3 and abs(octave + 12 - factor) < 8e-3
-    assert affine.scale == twelve_bits(affine.scale)
+    assert affine.scale == odd_twelve_bits(affine.scale)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -85,10 +91,19 @@ def test_of_a_factor_the_quotient_with_the_product_is_short(seed, bits):
     limit = 32767 * 2.0 ** rng.integers(-14, -8) if seed % 3 == 0 else abs(rng.normal(0, 5))
     affine = affine_from_range(-limit, limit / 2, unit, bits)
     quotient = affine.scale / unit
-    assert quotient == twelve_bits(quotient)
+    assert quotient == odd_twelve_bits(quotient)
     assert np.float64(np.float32(affine.scale) / np.float32(unit)) == quotient
     span = 1.5 * limit / 255 if bits == 8 else limit / 32767
-    assert 1 - 1 / 4096 < affine.scale / span < 1 + 1 / 240
+    assert 1 - 1 / 2048 < affine.scale / span < 1 + 1 / 240
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_beside_a_power_of_two_there_are_no_ties(low, high):
+    """No int8 of any range lies halfway between two integers of a power of two, up to 8 times finer than its own."""
+    scale = affine_from_range(low, high).scale
+    for power_of_two in 2.0 ** (np.floor(np.log2(scale)) + np.arange(-2, 8)):
+        halves = np.arange(-255, 256) * scale / power_of_two % 1
+        assert (halves != 0.5).all()
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -110,8 +110,9 @@ def test_without_bias():
 def test_fake_quantization_takes_the_same_steps(driven):
     """From equal states h differs by one quantum at most, and rarely: where a value lies between two.
 
-    c by three, of its two products and their sum, and by the 1e-3 that the kernel's gates are off: a gate's two sums
-    are rounded to 1/4096, and its sigmoid and tanh are interpolated in a table.
+    Training leaves int16 values unrounded: c differs by three quanta, of its two products and their sum, and by the
+    1e-3 that the kernel's gates are off: a gate's two sums are rounded to 1/4096, and its sigmoid and tanh are
+    interpolated in a table. So an h within 1e-3 of a tie, of one in 40 to 250 with these scales, may go either way.
     """
     case, weights, expected = driven
     op = fake_quant_lstm(case, weights)
@@ -122,18 +123,20 @@ def test_fake_quantization_takes_the_same_steps(driven):
     h, c = fused_lstm_step(op, op.input_gates(x), h, c)
     h_error = np.abs(h.numpy() / case.h.scale - (expected["h"].astype(int) - case.h.zero_point))
     c_error = np.abs(c.numpy() / case.c.scale - expected["c"])
-    assert h_error.max() < 1.01 and np.mean(h_error > 0.01) < 0.01
+    assert h_error.max() < 1.01 and np.mean(h_error > 0.01) < 0.05
     assert c_error.max() * case.c.scale < 3.01 * case.c.scale + 1e-3
-    assert np.mean(c_error) * case.c.scale < 1e-4
+    assert np.mean(c_error) * case.c.scale < 0.4 * case.c.scale + 1e-4  # three values unrounded: 0.3 on average
 
 
 def test_fake_quantized_states_are_representable():
+    """h in its quanta; c, an int16, in its range: training leaves its step of 1/65536 of that out."""
     case = CASES["mild"]
     op = fake_quant_lstm(case, case.weights())
     x = case.x.dequantize(case.readings(100))
-    h, c = fused_lstm_step(op, op.input_gates(x), tf.zeros((100, UNITS)), tf.zeros((100, UNITS)))
+    h, c = fused_lstm_step(op, op.input_gates(x), tf.zeros((100, UNITS)), tf.fill((100, UNITS), 1e3))
     np.testing.assert_allclose(h, case.h.dequantize(case.h.quantize(h.numpy())), atol=1e-6)
-    np.testing.assert_allclose(c, case.c.dequantize(case.c.quantize(c.numpy())), atol=1e-6)
+    assert np.abs(h).max() > 0
+    assert (np.abs(c) <= case.c.range[1]).all()
 
 
 def test_it_is_the_lstm_of_keras():
