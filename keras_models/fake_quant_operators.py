@@ -90,8 +90,9 @@ class FakeQuantOperators:
         # While ranges are observed the constant input beside the bias is not chosen yet.
         if bias is None or one is None or self.observe:
             return quantizer(kernel), bias
-        rows = quantizer(with_bias_row(kernel, bias, self.layer.ones[one]))
-        return rows[:-1], rows[-1] * self.layer.ones[one]
+        constant = self.layer.one(one)
+        rows = quantizer(with_bias_row(kernel, bias, constant))
+        return rows[:-1], rows[-1] * constant
 
 
 def with_bias_row(matrix, bias, one):

@@ -46,8 +46,8 @@ class CellQuantizer(TensorQuantizer):
         super().__init__(layer, name, bits=16, power_of_two=True)
 
     @property
-    def affine(self) -> Affine:
-        return _computable(super().affine)
+    def observed_affine(self) -> Affine:
+        return _computable(super().observed_affine)
 
 
 def check_cell_affine(affine: Affine) -> None:

@@ -43,7 +43,7 @@ class IntegerOperators:
             return kernels.fully_connected(values, weights, sums, self._form(name))
         one = self.layer.weight_quantizers[name][1]
         if one is not None and bias is not None:  # is a row of the matrix
-            real = tf.ones_like(values.values[..., :1], tf.float32) * self.layer.ones[one].value
+            real = tf.ones_like(values.values[..., :1], tf.float32) * self.layer.one(one)
             constant = kernels.quantize(real, values.form).values
             values, sums = values._replace(values=tf.concat([values.values, constant], axis=-1)), None
         return kernels.batch_matmul(values, weights, self._form(name), sums)
@@ -94,7 +94,7 @@ class IntegerOperators:
         """Integers (inputs, outputs), and the bias; beside a constant input the bias is also the last row."""
         _, one = self.layer.weight_quantizers[name]
         if one is not None and bias is not None:
-            kernel = with_bias_row(kernel, bias, self.layer.ones[one])
+            kernel = with_bias_row(kernel, bias, self.layer.one(one))
         scale = tf.cast(weight_scale(kernel), tf.float64)
         integers = tf.clip_by_value(kernels.nearest(kernel, scale), -127, 127)
         return Integers(integers, Form(scale, tf.constant(0, tf.int64), 8)), bias

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_models.layer_calls import sources_of
 from keras_models.numeric_form import NumericForm
-from keras_models.step_layers import StepLayer, producer, representable_one
+from keras_models.step_layers import StepLayer, producer, steps_of_one
 from keras_models.step_model import step_model
 from keras_models.step_rnn import StepRNN
 from keras_models.supported_layers import UnsupportedLayer
@@ -69,7 +69,7 @@ def quantize_aware(
     """The same model with fake-quantized layers and the same weights.
 
     Its ranges are calibrated by the first batches given to `fit`, or before by `calibrate`; from then on they are
-    fixed and the weights learn to live with them.
+    learned with the weights, but those in powers of two and of int16.
 
     Args:
         model: a built Sequential or Functional Keras 3 model; `supported_layers` says of which layers.
@@ -143,10 +143,9 @@ def _fix_ones(layers: list[StepLayer]) -> None:
         if "input" in layer.ones:
             by_source.setdefault(producer(*sources_of(layer)).name, []).append(layer)
         if "state" in layer.ones:
-            affine = layer.operand_affine
-            layer.ones["state"].assign(representable_one(layer.wanted_one("state"), affine))
+            layer.ones["state"].assign(steps_of_one(layer.wanted_one("state"), layer.operand_quantizer.affine))
     for consumers in by_source.values():
         affine = consumers[0].source_quantizers[0].affine
-        one = representable_one(max(layer.wanted_one("input") for layer in consumers), affine)
+        steps = steps_of_one(max(layer.wanted_one("input") for layer in consumers), affine)
         for layer in consumers:
-            layer.ones["input"].assign(one)
+            layer.ones["input"].assign(steps)

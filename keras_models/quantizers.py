@@ -4,12 +4,16 @@ TFMOT's quantizers were written for `tf_keras`; they ask their layer for weights
 answers in Keras 3's, and the quantizers are given the TensorFlow variables behind the Keras ones.
 """
 
+from math import inf
+
 import keras
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
 from keras_models.affine_quantization import DROPPED_BITS, Affine, affine_from_range, power_of_two_affine
 from keras_models.integer_kernels import Form, constant_form
+
+SMALLEST_FACTOR = 1 / 16  # by which a learned range may shrink
 
 
 class _RangeHost:
@@ -27,10 +31,13 @@ class _RangeHost:
 
 
 class TensorQuantizer:
-    """Fake quantization of one activation tensor, its range observed, then fixed.
+    """Fake quantization of one activation tensor: its range is observed, fixed, and then learned.
 
-    While observing, the range grows to hold every value seen (so the range after a rolled-out stream is
-    exact); otherwise values outside the range saturate, as the integer kernels do.
+    While observing, the range grows to hold every value seen (so the range after a rolled-out stream is exact);
+    otherwise values outside the range saturate, as the integer kernels do. Training stretches and shrinks the range of
+    a tensor that `learn` was called of, by the gradient of Esser et al. 2020, "Learned step size quantization": wider
+    where saturated values matter, finer where rounded ones do. It learns how far it is from the calibrated range, not
+    the range itself: so learning rates suit all tensors, and weight decay draws to the calibrated one.
 
     Args:
         bits: 8 or 16.
@@ -41,6 +48,7 @@ class TensorQuantizer:
 
     def __init__(self, layer: keras.layers.Layer, name: str, bits: int = 8, power_of_two: bool = False):
         self.label = f"layer {layer.name!r}, tensor {name!r}"
+        self.layer, self.name = layer, name
         self.bits, self.power_of_two = bits, power_of_two
         self.product = None  # the quantizer of the product, where this tensor is a factor of a MUL
         self._quantizer = tfmot.AllValuesQuantizer(num_bits=bits, per_axis=False, symmetric=False, narrow_range=False)
@@ -50,6 +58,16 @@ class TensorQuantizer:
             layer.add_weight(name=f"{name}_{part}", shape=(), initializer="zeros", trainable=False)
             for part in ("scale", "zero_point")
         )
+        self._stretch = None
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the range is worth tuning: an int16 needs no finer step, and a power of two comes in octaves only."""
+        return self.bits == 8 and not self.power_of_two
+
+    def learn(self) -> None:
+        """Makes the scale trainable."""
+        self._stretch = self.layer.add_weight(name=f"{self.name}_stretch", shape=(), initializer="zeros")
 
     def __call__(self, values, observe: bool = False):
         weights = {key: variable.value for key, variable in self._range.items()}
@@ -60,31 +78,36 @@ class TensorQuantizer:
             # The range of an int16 matters, its step of 1/65536 does not: a fifth of an LSTM's training time.
             low, high = (tf.stop_gradient(tf.convert_to_tensor(weights[key])) for key in ("min_var", "max_var"))
             return tf.clip_by_value(values, low, high)
-        return self._quantizer(values, training=False, weights=weights)
+        if self._stretch is None:
+            return self._quantizer(values, training=False, weights=weights)
+        scale, zero_point = self.scale, self._zero_point.value
+        steps = tf.clip_by_value(values / scale, -128 - zero_point, 127 - zero_point)
+        return tf.grad_pass_through(tf.round)(steps) * scale
 
     def forget(self) -> None:
-        """Takes back what was observed and fixed."""
+        """Takes back what was observed, fixed and learned."""
         for variable in (*self._range.values(), self._scale, self._zero_point):
             variable.assign(0.0)
+        if self._stretch is not None:
+            self._stretch.assign(0.0)
 
     @property
     def is_settled(self) -> bool:
         """Whether the range was fixed."""
         return float(self._scale.value) > 0
 
-    def settle(self, kept: float, limit: float) -> None:
+    def settle(self, limit: float = inf) -> None:
         """Fixes the range to the one the converted tensor will have; the quantizer of the product goes first.
 
         Args:
-            kept: share of the observed range, on either side of zero, that is kept.
             limit: beyond -limit and limit nothing is kept.
 
         Raises:
             ValueError: no value was observed, or none but zeros.
         """
-        self._range["min_var"].assign(max(kept * float(self._range["min_var"].value), -limit))
-        self._range["max_var"].assign(min(kept * float(self._range["max_var"].value), limit))
-        affine = self.affine
+        self._range["min_var"].assign(max(float(self._range["min_var"].value), -limit))
+        self._range["max_var"].assign(min(float(self._range["max_var"].value), limit))
+        affine = self.observed_affine
         low, high = affine.range
         self._range["min_var"].assign(low)
         self._range["max_var"].assign(high)
@@ -92,8 +115,29 @@ class TensorQuantizer:
         self._zero_point.assign(affine.zero_point)
 
     @property
+    def scale(self):
+        """The settled and learned scale, a float32 scalar, of the very bits the converted tensor will have."""
+        scale = tf.convert_to_tensor(self._scale.value)
+        if self._stretch is None:
+            return scale
+        unit = 1.0 if self.product is None else tf.stop_gradient(self.product.scale)
+        factor = tf.maximum(1 + self._stretch.value, SMALLEST_FACTOR)
+        return unit * tf.grad_pass_through(_odd_scale)(factor * scale / unit)
+
+    @property
     def affine(self) -> Affine:
         """The quantization of the converted tensor.
+
+        Raises:
+            ValueError: no value was observed, or none but zeros.
+        """
+        if not self.is_settled:
+            return self.observed_affine
+        return Affine(float(self.scale), int(self._zero_point.value), self.bits)
+
+    @property
+    def observed_affine(self) -> Affine:
+        """What the observed range comes to.
 
         Raises:
             ValueError: no value was observed, or none but zeros.
@@ -109,14 +153,14 @@ class TensorQuantizer:
 
     @property
     def form(self) -> Form:
-        """The settled quantization as tensors."""
-        return Form(tf.cast(self._scale.value, tf.float64), tf.cast(self._zero_point.value, tf.int64), self.bits)
+        """The settled and learned quantization as tensors."""
+        return Form(tf.cast(self.scale, tf.float64), tf.cast(self._zero_point.value, tf.int64), self.bits)
 
 
 class FixedQuantizer:
     """Quantization that a kernel or another tensor dictates."""
 
-    product, power_of_two = None, True
+    product, power_of_two, is_coarse = None, True, False
     is_settled = True
 
     def __init__(self, affine: Affine):
@@ -133,7 +177,7 @@ class FixedQuantizer:
     def forget(self) -> None:
         """There is nothing observed."""
 
-    def settle(self, kept: float, limit: float) -> None:
+    def settle(self, limit: float = inf) -> None:
         """There is nothing to fix."""
 
     @property
@@ -147,7 +191,7 @@ class WidenedQuantizer:
     int8 to int16 is exact; int16 to int8 rounds, and saturates nothing but the last half step.
     """
 
-    product, power_of_two, fixed = None, False, None
+    product, power_of_two, is_coarse, fixed = None, False, False, None
 
     def __init__(self, source: "TensorQuantizer | FixedQuantizer", bits: int):
         self.source, self.bits = source, bits
@@ -168,7 +212,7 @@ class WidenedQuantizer:
     def forget(self) -> None:
         """The source forgets by itself."""
 
-    def settle(self, kept: float, limit: float) -> None:
+    def settle(self, limit: float = inf) -> None:
         """The source is fixed by itself."""
 
     @property
@@ -202,6 +246,12 @@ class WeightQuantizer:
         # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
         quantized = self._quantizer(tf.concat([inside, [limit]], 0), training=True, weights=weights)
         return tf.reshape(quantized[:-1], tf.shape(values))
+
+
+def _odd_scale(scale):
+    """`affine_quantization.odd_scale` in the graph."""
+    kept = tf.bitwise.bitwise_and(tf.bitcast(scale, tf.int32), -1 << DROPPED_BITS)
+    return tf.bitcast(tf.bitwise.bitwise_or(kept, 1 << DROPPED_BITS), tf.float32)
 
 
 def weight_scale(weights):

@@ -5,10 +5,12 @@ will: while training with fake quantization (`fake_quant_operators`), at inferen
 converted model (`integer_operators`). `program` is the step itself, the one source of all forms.
 """
 
+from math import inf
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_models.affine_quantization import Affine
@@ -46,6 +48,9 @@ class StepLayer(keras.layers.Layer):
         self.output_declared = self.declare(declaration, *sources)
         if bits == 16:  # matrix products of other layers may read it
             require_power_of_two(self.output_declared.quantizer)
+        for quantizer in self.quantizers.values():
+            if quantizer.is_coarse:
+                quantizer.learn()
 
     def add_weights(self, input_shape) -> None:
         """Adds the weights of the Keras original, by the same names."""
@@ -104,6 +109,11 @@ class StepLayer(keras.layers.Layer):
         if one is not None and one not in self.ones:
             self.ones[one] = self.add_weight(name=f"one_{one}", shape=(), initializer="ones", trainable=False)
 
+    def one(self, one: str):
+        """The constant input, a float32 scalar: so many steps of the tensor it stands beside, whatever that learns."""
+        quantizer = self.source_quantizers[0] if one == "input" else self.operand_quantizer
+        return self.ones[one].value * tf.cast(quantizer.form.scale, tf.float32)
+
     def wanted_one(self, one: str) -> float:
         """The constant input that suits the matrices and biases it stands beside."""
         matrices = self.matrices()
@@ -114,13 +124,7 @@ class StepLayer(keras.layers.Layer):
         limits = self.limits()
         names = sorted(self.quantizers, key=lambda name: self.quantizers[name].product is not None)
         for name in names:
-            # An int16 needs no finer step, and a power of two only comes in octaves.
-            coarse = self.quantizers[name].bits == 8 and not self.quantizers[name].power_of_two
-            self.quantizers[name].settle(self.kept_share(name) if coarse else 1.0, limits.get(name, np.inf))
-
-    def kept_share(self, name: str) -> float:
-        """What part of the observed range of an int8 tensor is kept."""
-        return 1.0
+            self.quantizers[name].settle(limits.get(name, inf))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -166,13 +170,16 @@ def balanced_one(matrices) -> float:
     return bias / weight if weight > 0 and bias > 0 else 1.0
 
 
-def representable_one(wanted: float, affine: Affine) -> float:
-    """The value nearest to `wanted` that the quantization holds, at least one step from zero; negative if need be."""
+def steps_of_one(wanted: float, affine: Affine) -> int:
+    """How many steps from zero the value nearest to `wanted` lies that the quantization holds.
+
+    At least one; negative where the tensor never is positive.
+    """
     largest = affine.maximum_integer - affine.zero_point
     steps = round(wanted / affine.scale)
-    if largest < 1:  # the tensor is never positive
-        return -float(np.clip(steps, 1, affine.zero_point - affine.minimum_integer) * np.float32(affine.scale))
-    return float(np.clip(steps, 1, largest) * np.float32(affine.scale))
+    if largest < 1:
+        return -int(np.clip(steps, 1, affine.zero_point - affine.minimum_integer))
+    return int(np.clip(steps, 1, largest))
 
 
 @keras.saving.register_keras_serializable("edgernn")

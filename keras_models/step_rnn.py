@@ -77,14 +77,6 @@ class StepRNN(StepLayer):
     def matrices(self):
         return self.cell_program.matrices(*self.gate_weights)
 
-    def kept_share(self, name):
-        """The ends of a range seen over long streams are a few outliers: a finer int8 step is worth more than they.
-
-        On bike rides each tensor's own error falls by 5 to 10 %, and rises below 0.8. But the ends of a gate's inputs
-        may be its bias, and so a time constant: they are kept.
-        """
-        return 1.0 if self.cell == "lstm" or "gates" in name else 0.9
-
     def limits(self):
         return self.cell_program.limits(self.form)
 
@@ -94,9 +86,9 @@ class StepRNN(StepLayer):
         return self.form.product_bits == 8 and self.cell_program == LstmProgram(self.units)
 
     @property
-    def operand_affine(self):
-        """The quantization of the state as the matrix products read it."""
-        return self.quantizers.get("h_operand", self.state_quantizers[0]).affine
+    def operand_quantizer(self):
+        """The quantizer of the state as the matrix products read it."""
+        return self.quantizers.get("h_operand", self.state_quantizers[0])
 
     def declare(self, declaration, source):
         states = self.cell_program.declare_states(declaration, self.form)

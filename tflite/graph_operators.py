@@ -123,7 +123,7 @@ class GraphOperators:
         if one is None and bias is not None:
             return self._fully_connected(name, values, kernel, bias, 32)
         if bias is not None:
-            real = float(self.layer.ones[one])
+            real = float(self.layer.one(one))
             kernel = np.asarray(with_bias_row(kernel, bias, np.float32(real)))
             values = self._beside(values, real)
         weights, affine = quantize_weights(kernel)

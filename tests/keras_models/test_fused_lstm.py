@@ -212,7 +212,7 @@ def test_a_cell_state_without_kernel_is_refused(affine):
 def test_cell_quantizer_settles_on_what_the_kernels_compute_with():
     quantizer = CellQuantizer(keras.layers.Layer(name="lstm"))
     quantizer(tf.constant([-0.1, 0.2]), observe=True)
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
     assert quantizer.affine == Affine(2.0**-15, 0, 16) and float(quantizer.form.scale) == 2.0**-15
     np.testing.assert_allclose(quantizer(tf.constant([-2.0, 2.0])), [-1, 1], atol=1e-4)
 

@@ -31,7 +31,7 @@ def test_range_is_the_exact_range_of_everything_seen():
     low, high = quantizer.affine.range
     step = quantizer.affine.scale
     assert low == pytest.approx(VALUES.min(), abs=step) and high == pytest.approx(VALUES.max(), abs=step)
-    assert step == pytest.approx((VALUES.max() - VALUES.min()) / 255, rel=1 / 4096)  # a scale has 12 bits
+    assert step == pytest.approx((VALUES.max() - VALUES.min()) / 255, rel=1 / 2048)  # 12 bits, the last one set
 
 
 def test_int16_range_is_symmetric():
@@ -50,7 +50,7 @@ def test_power_of_two():
 @pytest.mark.parametrize("bits", [8, 16])
 def test_without_observing_the_range_stays_and_values_saturate(bits):
     quantizer = tensor_quantizer(values=VALUES, bits=bits)
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
     before = quantizer.affine
     far = quantizer(100 * VALUES, observe=False).numpy()
     assert quantizer.affine == before
@@ -70,7 +70,7 @@ def test_a_range_that_never_moved_is_named(options):
         _ = quantizer.affine
     quantizer(np.zeros((2, 2), np.float32), observe=True)
     with pytest.raises(ValueError, match="candidate.*calibrate"):
-        quantizer.settle(1.0, np.inf)
+        quantizer.settle()
     assert not quantizer.is_settled
 
 
@@ -79,7 +79,7 @@ def test_settled_the_range_is_that_of_the_converted_tensor(options):
     """Fake quantization then gives the very reals the integers stand for; of an int16 it leaves the rounding out."""
     quantizer = tensor_quantizer(values=VALUES, **options)
     assert not quantizer.is_settled
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
     assert quantizer.is_settled
     affine, form = quantizer.affine, quantizer.form
     expected = affine.dequantize(affine.quantize(VALUES))
@@ -88,13 +88,76 @@ def test_settled_the_range_is_that_of_the_converted_tensor(options):
     else:
         np.testing.assert_allclose(quantizer(VALUES, observe=False), expected, atol=0.51 * affine.scale)
     assert (float(form.scale), int(form.zero_point), form.bits) == (affine.scale, affine.zero_point, affine.bits)
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
     assert quantizer.affine == affine, "settled twice is settled once"
+
+
+def learner(values, stretch=0.0, product=None):
+    quantizer = tensor_quantizer(values=values)
+    quantizer.product = product
+    quantizer.learn()
+    quantizer.settle()
+    (variable,) = quantizer.layer.trainable_weights
+    variable.assign(stretch)
+    return quantizer, variable
+
+
+@pytest.mark.parametrize("stretch", [-0.3, -1e-3, 0.0, 4e-4, 0.2])
+def test_a_learned_range_is_that_of_the_converted_tensor(stretch):
+    calibrated = tensor_quantizer(values=VALUES).affine
+    quantizer, _ = learner(VALUES, stretch)
+    affine, form = quantizer.affine, quantizer.form
+    assert affine.scale == pytest.approx(calibrated.scale * (1 + stretch), rel=1 / 2048)
+    assert affine.zero_point == calibrated.zero_point
+    assert np.frexp(affine.scale)[0] * 4096 % 2 == 1, "the last of 12 bits is set"
+    assert (float(form.scale), int(form.zero_point), form.bits) == (affine.scale, affine.zero_point, 8)
+    expected = affine.dequantize(affine.quantize(VALUES))
+    assert is_nearly_everywhere(quantizer(VALUES, observe=False), expected, affine.scale)
+
+
+@pytest.mark.parametrize(("factor", "wider"), [(0.3, True), (20, False)])
+def test_a_range_learns_what_its_values_need(factor, wider):
+    """Wider where most values saturate, finer where the range is twenty times as wide as they need."""
+    values = np.random.default_rng(1).uniform(-1, 1, 4000).astype(np.float32)
+    quantizer, variable = learner(factor * values)
+    start = variable.numpy()
+    for _ in range(30):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((quantizer(values) - values) ** 2)
+        variable.assign_sub(0.02 * np.sign(tape.gradient(loss, variable.value)))
+    assert (variable.numpy() > start + 0.1) if wider else (variable.numpy() < start - 0.1)
+
+
+def test_the_gradient_of_a_learned_scale():
+    """That of Esser et al. 2020: rounded minus real steps inside, the last step outside, times what one step is."""
+    quantizer, variable = learner([-1.0, 1.0])
+    scale, zero_point = quantizer.affine.scale, quantizer.affine.zero_point
+    values = np.array([0.3, -0.71, 5.0, -5.0], np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(quantizer(values) * [1.0, 10.0, 100.0, 1000.0])
+    steps = values[:2] / scale
+    expected = [*(np.round(steps) - steps), 127 - zero_point, -128 - zero_point] @ np.array([1, 10, 100, 1000]) * scale
+    assert float(tape.gradient(loss, variable.value)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("stretches", [(0.1, 0.0), (0.0, -0.1), (0.21, 0.13)])
+def test_learned_too_the_factor_of_a_product_has_a_short_quotient_with_it(stretches):
+    product, _ = learner([-1.0, 3.3], stretches[0])
+    factor, _ = learner([-0.7, 0.1], stretches[1], product=product)
+    quotient = factor.affine.scale / product.affine.scale
+    assert np.frexp(quotient)[0] * 4096 % 2 == 1
+    assert np.float64(np.float32(factor.affine.scale) / np.float32(product.affine.scale)) == quotient
+
+
+def test_a_learned_range_never_vanishes():
+    assert learner(VALUES, -3.0)[0].affine.scale > 0
 
 
 def test_forgotten_it_is_as_it_was_at_first():
     quantizer = tensor_quantizer(values=[-100.0, 200.0])
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
+    quantizer.learn()
+    quantizer.layer.trainable_weights[0].assign(0.5)
     quantizer.forget()
     assert not quantizer.is_settled
     quantizer(VALUES, observe=True)
@@ -103,22 +166,16 @@ def test_forgotten_it_is_as_it_was_at_first():
 
 def test_settling_narrows_only():
     quantizer = tensor_quantizer(values=[-1.0, 9.0])
-    quantizer.settle(1.0, 3.0)
+    quantizer.settle(3.0)
     assert quantizer.affine.range == pytest.approx((-1, 3), abs=4 / 255)
-
-
-def test_settling_keeps_the_share_asked_for():
-    quantizer = tensor_quantizer(values=[-1.0, 9.0])
-    quantizer.settle(0.5, np.inf)
-    assert quantizer.affine.range == pytest.approx((-0.5, 4.5), abs=5 / 255)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_factor_of_a_product_has_a_short_quotient_with_it(bits):
     product, factor = (tensor_quantizer(values=values, bits=bits) for values in ([-1.0, 3.3], [-0.7, 0.1]))
     factor.product = product
-    product.settle(1.0, np.inf)
-    factor.settle(1.0, np.inf)
+    product.settle()
+    factor.settle()
     quotient = factor.affine.scale / product.affine.scale
     significand, _ = np.frexp(quotient)
     assert significand * 4096 == int(significand * 4096)
@@ -151,7 +208,7 @@ def test_the_gradient_passes_to_all_weights(scale):
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_gradient_passes_inside_the_range_and_stops_outside(bits):
     quantizer = tensor_quantizer(values=[-1.0, 1.0], bits=bits)
-    quantizer.settle(1.0, np.inf)
+    quantizer.settle()
     values = tf.constant([-5.0, -0.5, 0.3, 5.0])
     with tf.GradientTape() as tape:
         tape.watch(values)
@@ -166,7 +223,7 @@ def test_the_gradient_passes_inside_the_range_and_stops_outside(bits):
 def test_what_the_kernels_dictate(affine, low, high):
     values = np.linspace(-1.5, 1.5, 999, dtype=np.float32)
     quantizer = FixedQuantizer(affine)
-    quantizer.settle(0.5, 0.1)  # changes nothing
+    quantizer.settle(0.1)  # changes nothing
     result = quantizer(values).numpy()
     assert quantizer.is_settled and (result.min(), result.max()) == (low, high)
     inside = (values > low) & (values < high)
@@ -176,7 +233,7 @@ def test_what_the_kernels_dictate(affine, low, high):
 
 def test_widened_to_16_bits_every_int8_is_itself():
     source = tensor_quantizer(values=[-0.2, 5.0])
-    source.settle(1.0, np.inf)
+    source.settle()
     wide = WidenedQuantizer(source, 16)
     reals = source.affine.dequantize(np.arange(-128, 128))
     np.testing.assert_array_equal(wide.affine.dequantize(wide.affine.quantize(reals)), reals)
@@ -186,7 +243,7 @@ def test_widened_to_16_bits_every_int8_is_itself():
 
 def test_narrowed_to_8_bits_only_the_last_half_step_saturates():
     source = tensor_quantizer(values=[-3.0, 2.0], bits=16)
-    source.settle(1.0, np.inf)
+    source.settle()
     narrow = WidenedQuantizer(source, 8)
     reals = source.affine.dequantize(np.arange(-32768, 32768, 7))
     ours = narrow(reals).numpy()
@@ -201,6 +258,6 @@ def test_a_widened_range_is_settled_with_its_source():
     wide = WidenedQuantizer(source, 16)
     assert not wide.is_settled
     wide(np.array([100.0], np.float32), observe=True)
-    source.settle(1.0, np.inf)
+    source.settle()
     limit = 256 * source.affine.scale
     assert wide.is_settled and wide.affine.range == pytest.approx((-limit, limit), rel=1e-3)

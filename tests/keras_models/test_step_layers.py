@@ -18,7 +18,7 @@ from keras_models.step_layers import (
     StepEmbedding,
     balanced_one,
     producer,
-    representable_one,
+    steps_of_one,
 )
 from keras_models.step_model import step_model
 
@@ -103,7 +103,7 @@ def test_int8_product_by_hand():
     twin = calibrated(model, INT8)
     head, source = twin.get_layer("head"), twin.get_layer("quantize_x")
     x, y = source.quantizers["output"].affine, head.quantizers["output"].affine
-    one = float(head.ones["input"].value)
+    one = float(head.one("input"))
     kernel, bias = (np.asarray(weight) for weight in model.get_layer("head").weights)
     matrix, scale = quantize_weights(np.concatenate([kernel, bias[None] / one]))
     integers = x.quantize(np.concatenate([XS, np.full_like(XS[..., :1], one)], axis=-1)).astype(np.int64)
@@ -181,7 +181,7 @@ def test_readers_of_one_tensor_share_their_constant_input():
     twin = calibrated(model, INT8)
     affine = twin.get_layer("quantize_x").quantizers["output"].affine
     for name in "abc":
-        assert float(twin.get_layer(name).ones["input"].value) == affine.dequantize(affine.quantize(1.5))
+        assert float(twin.get_layer(name).one("input")) == affine.dequantize(affine.quantize(1.5))
 
 
 @pytest.mark.parametrize("affine", [
@@ -189,12 +189,10 @@ def test_readers_of_one_tensor_share_their_constant_input():
 @pytest.mark.parametrize("wanted", [1e-6, 0.04, 3.0, 1e6])
 def test_the_constant_input_is_held_by_the_integers_and_never_zero(affine, wanted):
     """Zero would divide the bias by nothing; with zero point 127 only negative integers are left."""
-    one = representable_one(wanted, affine)
-    integer = one / affine.scale + affine.zero_point
-    assert one != 0 and integer == pytest.approx(round(integer), abs=1e-3)
-    assert affine.minimum_integer <= round(integer) <= affine.maximum_integer
+    steps = steps_of_one(wanted, affine)
+    assert steps != 0 and affine.minimum_integer <= steps + affine.zero_point <= affine.maximum_integer
     if affine.zero_point <= 0 and 0.1 <= wanted <= 12.7:
-        assert one == pytest.approx(wanted, abs=0.05)
+        assert steps * affine.scale == pytest.approx(wanted, abs=0.05)
 
 
 def test_balanced_one_makes_the_bias_row_as_large_as_the_weights():

@@ -43,7 +43,7 @@ OPTIONS = {
 
 
 # A SimpleRNN has one gate and one implementation.
-EACH = [(cell, options) for cell in CELLS for options in OPTIONS if (cell, options) != ("SimpleRNN", "implementation 1")]
+EACH = [(cell, name) for cell in CELLS for name in OPTIONS if (cell, name) != ("SimpleRNN", "implementation 1")]
 
 
 @pytest.mark.parametrize(("cell", "options"), EACH)

@@ -160,6 +160,22 @@ def test_the_quantized_model_is_the_step_model(form, numeric):
     np.testing.assert_array_equal(ours if form.return_sequences else ours[-1], expected)
 
 
+@pytest.mark.parametrize("numeric", (INT8, INT8_STATE16), ids=lambda numeric: numeric.name)
+@pytest.mark.parametrize("cell", ["GRU", "LSTM", "SimpleRNN"])
+def test_learned_ranges_are_those_of_the_step_model(cell, numeric):
+    """Every bit, biases beside constant inputs too, after training moved every range by some percent."""
+    model = quantize_aware(recurrent_model(Form((5, 4), cell=cell)), "int8", state_dtype=numeric.state_dtype)
+    xs, rng = stream(200, 3), np.random.default_rng(2)
+    calibrate(model, [xs[None]])
+    before = run(convert(model).tflite, xs, "tflm")
+    learned = [weight for weight in model.trainable_weights if weight.name.endswith("_stretch")]
+    for weight in learned:
+        weight.assign(rng.uniform(-0.15, 0.15))
+    ours = run(convert(model).tflite, xs, "tflm")
+    np.testing.assert_array_equal(ours, model.predict(xs[None], verbose=0)[0])
+    assert len(learned) > 4 and (ours != before).any()
+
+
 @forms
 @pytest.mark.parametrize("way", ["litert-default", "tflm"])
 def test_float32_is_the_keras_model(form, way):
