@@ -41,26 +41,14 @@ class QuantizedModel(keras.Model):
             calibrate(self, _first_batches(x))
         return super().fit(x, *args, **kwargs)
 
-    # What `fit`, `evaluate` and `predict`, and those of one batch, all begin with.
-    def make_train_function(self, force=False):
-        self._require_ranges()
-        return super().make_train_function(force)
-
-    def make_test_function(self, force=False):
-        self._require_ranges()
-        return super().make_test_function(force)
-
-    def make_predict_function(self, force=False):
-        self._require_ranges()
-        return super().make_predict_function(force)
+    def __call__(self, *args, **kwargs):
+        if not (self.is_calibrated or any(layer.observe for layer in self._step_layers)):
+            raise ValueError(f"model {self.name!r} has no ranges yet: fit it, or calibrate(model, batches)")
+        return super().__call__(*args, **kwargs)
 
     @property
     def _step_layers(self) -> list[StepLayer]:
         return [layer for layer in self.layers if isinstance(layer, StepLayer)]
-
-    def _require_ranges(self) -> None:
-        if not self.is_calibrated:
-            raise ValueError(f"model {self.name!r} has no ranges yet: fit it, or calibrate(model, batches)")
 
 
 def quantize_aware(

@@ -93,8 +93,9 @@ class TensorQuantizer:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the range was fixed."""
-        return float(self._scale.value) > 0
+        """Whether the range was fixed; a graph that is being traced may ask, too."""
+        with tf.init_scope():
+            return float(self._scale.value) > 0
 
     def settle(self, limit: float = inf) -> None:
         """Fixes the range to the one the converted tensor will have; the quantizer of the product goes first.

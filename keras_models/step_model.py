@@ -49,7 +49,7 @@ def step_model(
     """
     check_model(model)
     graph = getattr(model, "_functional", None) or model
-    builder = _StepModelBuilder(form, state, stateful)
+    builder = _StepModelBuilder(form, state, stateful, {layer.name for layer in model.layers})
     calls = layer_calls(model)
     tokens = {id(source) for call in calls if isinstance(call.layer, layers.Embedding) for source in call.sources}
     values = {id(tensor): builder.input(tensor, id(tensor) in tokens) for tensor in graph.inputs}
@@ -63,9 +63,9 @@ def step_model(
 class _StepModelBuilder:
     """Builds step layers one by one; remembers what was quantized already."""
 
-    def __init__(self, form: NumericForm, state: str, stateful: bool):
+    def __init__(self, form: NumericForm, state: str, stateful: bool, names: set[str]):
         self.form, self.state, self.stateful = form, state, stateful
-        self._quantized = {}
+        self._quantized, self._names = {}, names
 
     def input(self, tensor, is_tokens: bool):
         batch, name = tensor.shape[0] if self.stateful else None, layer_of(tensor).name
@@ -81,7 +81,7 @@ class _StepModelBuilder:
         if self.form.is_float or isinstance(producer(tensor), StepLayer):
             return tensor
         if id(tensor) not in self._quantized:
-            name = f"quantize_{tensor._keras_history.operation.name}"
+            name = self._new_name(f"quantize_{tensor._keras_history.operation.name}")
             self._quantized[id(tensor)] = StepInput(self.form, name=name)(tensor)
         return self._quantized[id(tensor)]
 
@@ -96,7 +96,7 @@ class _StepModelBuilder:
 
     def dense(self, layer, sources):
         dense = layer.layer if isinstance(layer, layers.TimeDistributed) else layer
-        kind, name, outside = _activation(dense, layer.name)
+        kind, name, outside = self._activation(dense, layer.name)
         source = self.quantized(sources[0])
         # FULLY_CONNECTED reads the sequence of one step a fused LSTM puts out as it is: a smaller model.
         bias_row = not isinstance(producer(source), StepFusedLSTM)
@@ -104,7 +104,7 @@ class _StepModelBuilder:
         return outside(_with_weights(step, source, dense))
 
     def conv1d(self, layer, sources):
-        kind, name, outside = _activation(layer, layer.name)
+        kind, name, outside = self._activation(layer, layer.name)
         (size,), (dilation,) = layer.kernel_size, layer.dilation_rate
         step = StepConv1D(self.form, layer.filters, size, dilation, kind, layer.use_bias, name=name)
         return outside(_with_weights(step, self.quantized(sources[0]), layer))
@@ -145,10 +145,24 @@ class _StepModelBuilder:
                 recurrent_dropout=cell.recurrent_dropout,
                 zero_output_for_mask=layer.zero_output_for_mask,
                 seed=cell.seed,
-                name=layer.name if last else f"{layer.name}_{index}",
+                name=layer.name if last else self._new_name(f"{layer.name}_{index}"),
             )
             values = _with_weights(step, self.quantized(values), cell)
         return values
+
+    def _activation(self, layer, name: str) -> tuple[str, str, Callable]:
+        """The activation inside the step layer, its name, and what comes after it on real numbers under `name`."""
+        kind = activation_name(layer.activation)
+        if kind in INTEGER_ACTIVATIONS:
+            return kind, name, lambda values: values
+        return "linear", self._new_name(f"{name}_sum"), layers.Activation(kind, name=name)
+
+    def _new_name(self, wanted: str) -> str:
+        """The name, lengthened where the model has a layer of that name."""
+        while wanted in self._names:
+            wanted += "_"
+        self._names.add(wanted)
+        return wanted
 
     def _rnn_class(self, kind: str, options: dict) -> type:
         standard = kind == "lstm" and LstmProgram(**options) == LstmProgram(options["units"])
@@ -166,14 +180,6 @@ def _options(cell) -> dict:
     if isinstance(cell, layers.GRUCell):
         options["reset_after"] = cell.reset_after
     return options
-
-
-def _activation(layer, name: str) -> tuple[str, str, Callable]:
-    """The activation inside the step layer, its name, and what comes after it on real numbers under `name`."""
-    kind = activation_name(layer.activation)
-    if kind in INTEGER_ACTIVATIONS:
-        return kind, name, lambda values: values
-    return "linear", f"{name}_sum", layers.Activation(kind, name=name)
 
 
 def _with_weights(step: StepLayer, source, layer):

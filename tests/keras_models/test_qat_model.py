@@ -455,11 +455,11 @@ def test_fit_of_a_generator_says_what_to_do():
 
 
 @pytest.mark.parametrize("method", [
-    "predict", "evaluate", "predict_on_batch", "test_on_batch", "train_on_batch"])
+    "predict", "evaluate", "predict_on_batch", "test_on_batch", "train_on_batch", "__call__"])
 def test_nothing_before_the_ranges(method):
     twin = quantize_aware(network())
     twin.compile("sgd", "mse")
-    arguments = (XS,) if method.startswith("predict") else (XS, TARGETS)
+    arguments = (XS, TARGETS) if method.startswith(("evaluate", "test", "train")) else (XS,)
     with pytest.raises(ValueError, match="has no ranges yet: fit it, or calibrate"):
         getattr(twin, method)(*arguments)
 

@@ -180,3 +180,15 @@ def test_refused_before_anything_is_built():
     model.get_layer("rnn").cell.kernel.assign(np.full((3, 12), np.nan))
     with pytest.raises(ValueError, match="'rnn'.*kernel.*NaN"):
         step_model(model, INT8)
+
+
+def test_names_of_its_own_are_new_ones():
+    """A layer of the user may have any name, also one that a step model would give."""
+    x = keras.Input((None, 3), name="x")
+    y = layers.Dense(4, name="quantize_x")(x)
+    y = layers.Dense(3, "gelu", name="a")(layers.Dense(3, name="a_sum")(y))
+    y = layers.RNN([layers.GRUCell(2), layers.GRUCell(2)], return_sequences=True, name="rnn")(y)
+    model = keras.Model(x, layers.Dense(2, name="rnn_0")(y))
+    names = [layer.name for layer in step_model(model, NumericForm("int8")).layers]
+    assert len(names) == len(set(names))
+    assert {"quantize_x", "quantize_x_", "a", "a_sum", "a_sum_", "rnn_0", "rnn_0_", "rnn"} <= set(names)
