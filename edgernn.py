@@ -145,6 +145,14 @@ def seeds(scenario: Scenario, build: Path) -> None:
     print(f"{scenario.name}: {seeds(scenario, build)}")
 
 
+def long_run(scenario: Scenario, build: Path) -> None:
+    """stream a forecaster for 100,000 steps without a reset: whether errors of a quantized state add up"""
+    start_tensorflow()
+    from tflite.studies.long_run import long_run
+
+    print(f"{scenario.name}: {long_run(scenario, build)}")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="edgernn", description=__doc__.split("\n")[0])
@@ -152,8 +160,8 @@ def parser() -> argparse.ArgumentParser:
     first = commands.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
-    for stage in (stages, train, quantize, gates, report, bench, seeds):
-        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
+    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run):
+        sub = commands.add_parser(stage.__name__.replace("_", "-"), help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)
         sub.set_defaults(run=_of_scenario(stage))
