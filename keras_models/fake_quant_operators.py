@@ -10,7 +10,7 @@ from keras import activations, ops
 class FakeQuantOperators:
     """Operators over float32 tensors (..., width); see `step_operators.StepOperators`.
 
-    The matrices are quantized once, here, and not in every step.
+    The matrices are quantized, and ranges are read, once, here, and not in every step.
 
     Args:
         layer: has `form`, `quantizers`, `weight_quantizers`, `matrices()` and `ones`.
@@ -20,6 +20,7 @@ class FakeQuantOperators:
     def __init__(self, layer, observe: bool):
         self.layer, self.observe = layer, observe
         self.recurrent_dropout = None  # factors (batch, units) of the state, for one sequence
+        self.readers = {name: quantizer.reader(observe) for name, quantizer in layer.quantizers.items()}
         self.matrices = {name: self._matrix(name, *matrix) for name, matrix in layer.matrices().items()}
 
     def receive(self, values, quantizer):
@@ -79,8 +80,7 @@ class FakeQuantOperators:
         return self._store(name, ops.take(ops.convert_to_tensor(self.layer.table), ids, axis=0))
 
     def _store(self, name, values):
-        quantizer = self.layer.quantizers.get(name)
-        return values if quantizer is None else quantizer(values, self.observe)
+        return self.readers[name](values) if name in self.readers else values
 
     def _matrix(self, name, kernel, bias) -> tuple:
         """(kernel, bias) as they take part; beside a constant input the bias is quantized as a row of the matrix."""

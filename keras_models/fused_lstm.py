@@ -90,7 +90,7 @@ class FakeQuantLstm:
     Args:
         weights: kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,) or None, float32,
             gates i, f, c, o.
-        h, c: quantizers of the states, called with (values, observe): int8, and a `CellQuantizer` or one like it.
+        h, c: quantizers of the states: int8, and a `CellQuantizer` or one like it.
         observe: the ranges of h and c grow to hold the values, instead of saturating them.
     """
 
@@ -98,8 +98,7 @@ class FakeQuantLstm:
         kernel, recurrent_kernel, bias = weights
         self.kernel, self.recurrent_kernel = fake_quant_gates(kernel), fake_quant_gates(recurrent_kernel)
         self.bias = 0.0 if bias is None else bias
-        self.quantizers = {"gate": GATE_INPUT, "h": h, "c": c}
-        self.observe = observe
+        self.readers = {name: q.reader(observe) for name, q in {"gate": GATE_INPUT, "h": h, "c": c}.items()}
 
     def input_gates(self, x):
         """(..., features) of a step or of a sequence, already fake-quantized -> (..., 4 * units)."""
@@ -124,7 +123,7 @@ class FakeQuantLstm:
         return tf.split(gates, 4, axis=-1)
 
     def _store(self, form: str, values):
-        return self.quantizers[form](values, self.observe)
+        return self.readers[form](values)
 
 
 def fake_quant_gates(matrix):

@@ -4,6 +4,8 @@ TFMOT's quantizers were written for `tf_keras`; they ask their layer for weights
 answers in Keras 3's, and the quantizers are given the TensorFlow variables behind the Keras ones.
 """
 
+from collections.abc import Callable
+from functools import partial
 from math import inf
 
 import keras
@@ -70,19 +72,25 @@ class TensorQuantizer:
         self._stretch = self.layer.add_weight(name=f"{self.name}_stretch", shape=(), initializer="zeros")
 
     def __call__(self, values, observe: bool = False):
-        weights = {key: variable.value for key, variable in self._range.items()}
+        return self.reader(observe)(values)
+
+    def reader(self, observe: bool) -> Callable:
+        """The quantizer with its range as it is now: read before a loop over time, not in each of its steps."""
+        weights = {key: tf.convert_to_tensor(variable.value) for key, variable in self._range.items()}
         if observe:  # and pass the values on as they are: a state that stalls would hide its range
-            self._quantizer(values, training=True, weights=weights)
-            return values
+            return self._observe
         if self.bits == 16:
             # The range of an int16 matters, its step of 1/65536 does not: a fifth of an LSTM's training time.
-            low, high = (tf.stop_gradient(tf.convert_to_tensor(weights[key])) for key in ("min_var", "max_var"))
-            return tf.clip_by_value(values, low, high)
+            low, high = weights["min_var"], weights["max_var"]
+            return lambda values: tf.clip_by_value(values, tf.stop_gradient(low), tf.stop_gradient(high))
         if self._stretch is None:
-            return self._quantizer(values, training=False, weights=weights)
-        scale, zero_point = self.scale, self._zero_point.value
-        steps = tf.clip_by_value(values / scale, -128 - zero_point, 127 - zero_point)
-        return tf.grad_pass_through(tf.round)(steps) * scale
+            return partial(self._quantizer, training=False, weights=weights)
+        scale, zero_point = self.scale, tf.convert_to_tensor(self._zero_point.value)
+        return lambda values: _learned_step(values, scale, zero_point)
+
+    def _observe(self, values):
+        self._quantizer(values, training=True, weights={key: variable.value for key, variable in self._range.items()})
+        return values
 
     def forget(self) -> None:
         """Takes back what was observed, fixed and learned."""
@@ -168,12 +176,16 @@ class FixedQuantizer:
         self.affine, self.bits, self.fixed = affine, affine.bits, affine
 
     def __call__(self, values, observe: bool = False):
+        return self.reader(observe)(values)
+
+    def reader(self, observe: bool) -> Callable:
+        """As of `TensorQuantizer`."""
         low, high = self.affine.range
         if observe:
-            return values
+            return _as_they_are
         if self.bits == 16:
-            return tf.clip_by_value(values, low, high)
-        return tf.quantization.fake_quant_with_min_max_args(values, min=low, max=high, num_bits=self.affine.bits)
+            return partial(tf.clip_by_value, clip_value_min=low, clip_value_max=high)
+        return partial(tf.quantization.fake_quant_with_min_max_args, min=low, max=high, num_bits=self.bits)
 
     def forget(self) -> None:
         """There is nothing observed."""
@@ -200,11 +212,16 @@ class WidenedQuantizer:
         self.factor = 1 / 128 if bits == 16 else 256.0
 
     def __call__(self, values, observe: bool = False):
+        return self.reader(observe)(values)
+
+    def reader(self, observe: bool) -> Callable:
+        """As of `TensorQuantizer`."""
         if observe or self.bits == 16:
-            return values
-        limit = tf.cast(self.form.scale * 2.0 ** (self.bits - 1), values.dtype)
+            return _as_they_are
+        limit = tf.cast(self.form.scale * 2.0 ** (self.bits - 1), tf.float32)
         step = limit / 2.0 ** (self.bits - 1)
-        return tf.quantization.fake_quant_with_min_max_vars(values, -limit, limit - step, num_bits=self.bits)
+        quantize = tf.quantization.fake_quant_with_min_max_vars
+        return lambda values: quantize(values, -limit, limit - step, num_bits=self.bits)
 
     @property
     def is_settled(self) -> bool:
@@ -247,6 +264,27 @@ class WeightQuantizer:
         # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
         quantized = self._quantizer(tf.concat([inside, [limit]], 0), training=True, weights=weights)
         return tf.reshape(quantized[:-1], tf.shape(values))
+
+
+@tf.custom_gradient
+def _learned_step(values, scale, zero_point):
+    """Values in integer steps of `scale`, int8; the gradient of `scale` as in Esser et al. 2020, equations 1 to 3."""
+    real = values / scale
+    inside = tf.clip_by_value(real, -128 - zero_point, 127 - zero_point)
+    steps = tf.round(inside)
+
+    def gradient(upstream):
+        is_inside = tf.equal(real, inside)
+        by_scale = tf.where(is_inside, steps - real, steps)
+        # As a product of vectors: XLA sums it in several lanes at once, another sum one element after the other.
+        total = tf.tensordot(tf.reshape(upstream, [-1]), tf.reshape(by_scale, [-1]), 1)
+        return tf.where(is_inside, upstream, 0.0), total, None
+
+    return steps * scale, gradient
+
+
+def _as_they_are(values):
+    return values
 
 
 def _odd_scale(scale):
