@@ -76,15 +76,11 @@ class TensorQuantizer:
 
     def reader(self, observe: bool) -> Callable:
         """The quantizer with its range as it is now: read before a loop over time, not in each of its steps."""
-        weights = {key: tf.convert_to_tensor(variable.value) for key, variable in self._range.items()}
         if observe:  # and pass the values on as they are: a state that stalls would hide its range
             return self._observe
-        if self.bits == 16:
-            # The range of an int16 matters, its step of 1/65536 does not: a fifth of an LSTM's training time.
-            low, high = weights["min_var"], weights["max_var"]
-            return lambda values: tf.clip_by_value(values, tf.stop_gradient(low), tf.stop_gradient(high))
         if self._stretch is None:
-            return partial(self._quantizer, training=False, weights=weights)
+            low, high = (tf.convert_to_tensor(self._range[key].value) for key in ("min_var", "max_var"))
+            return partial(_within, low=low, high=high, bits=self.bits)
         scale, zero_point = self.scale, tf.convert_to_tensor(self._zero_point.value)
         return lambda values: _learned_step(values, scale, zero_point)
 
@@ -181,11 +177,7 @@ class FixedQuantizer:
     def reader(self, observe: bool) -> Callable:
         """As of `TensorQuantizer`."""
         low, high = self.affine.range
-        if observe:
-            return _as_they_are
-        if self.bits == 16:
-            return partial(tf.clip_by_value, clip_value_min=low, clip_value_max=high)
-        return partial(tf.quantization.fake_quant_with_min_max_args, min=low, max=high, num_bits=self.bits)
+        return _as_they_are if observe else partial(_within, low=low, high=high, bits=self.bits)
 
     def forget(self) -> None:
         """There is nothing observed."""
@@ -219,9 +211,7 @@ class WidenedQuantizer:
         if observe or self.bits == 16:
             return _as_they_are
         limit = tf.cast(self.form.scale * 2.0 ** (self.bits - 1), tf.float32)
-        step = limit / 2.0 ** (self.bits - 1)
-        quantize = tf.quantization.fake_quant_with_min_max_vars
-        return lambda values: quantize(values, -limit, limit - step, num_bits=self.bits)
+        return partial(_within, low=-limit, high=limit - limit / 2.0 ** (self.bits - 1), bits=self.bits)
 
     @property
     def is_settled(self) -> bool:
@@ -264,6 +254,16 @@ class WeightQuantizer:
         # Always in training mode: the scale belongs to the weights of this very call, also in evaluation.
         quantized = self._quantizer(tf.concat([inside, [limit]], 0), training=True, weights=weights)
         return tf.reshape(quantized[:-1], tf.shape(values))
+
+
+def _within(values, low, high, bits):
+    """Fake quantization over a range that is not learned."""
+    # The loop over time asks for the gradient of whatever it reads.
+    low, high = tf.stop_gradient(low), tf.stop_gradient(high)
+    if bits == 16:
+        # The range of an int16 matters, its step of 1/65536 does not: a fifth of an LSTM's training time.
+        return tf.clip_by_value(values, low, high)
+    return tf.quantization.fake_quant_with_min_max_vars(values, low, high, num_bits=bits)
 
 
 @tf.custom_gradient
