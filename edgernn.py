@@ -35,6 +35,18 @@ def start_tensorflow() -> None:
     tensorflow.get_logger().setLevel("ERROR")  # a command that runs many models is told that it traces often
 
 
+def simulate(arguments: argparse.Namespace) -> None:
+    """simulate a fleet of trucks with labelled faults"""
+    from pipeline.fleet.fleet_settings import read_settings
+    from pipeline.fleet.write_fleet import write_fleet
+
+    names = ("vehicles", "hours", "seed", "healthy_hours", "fault_hours", "first")
+    settings = read_settings({name: getattr(arguments, name) for name in names})
+    paths = write_fleet(settings, arguments.folder, arguments.format)
+    rows = len(paths) * settings.seconds
+    print(f"{arguments.folder}: {rows:,} rows of {len(paths):,} vehicles in rows/, faults in labels.parquet")
+
+
 def stages(scenario: Scenario, build: Path) -> None:
     """note what each stage reads of the scenario, so that make redoes only what a change concerns"""
     write_stage_inputs(scenario, build)
@@ -160,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
     first = commands.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
+    _add_simulation(commands.add_parser("simulate", help=simulate.__doc__))
     for stage in (stages, train, quantize, gates, report, bench, seeds, long_run):
         sub = commands.add_parser(stage.__name__.replace("_", "-"), help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
@@ -184,6 +197,19 @@ def _add_build(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
     )
+
+
+def _add_simulation(sub: argparse.ArgumentParser) -> None:
+    """What `pipeline.fleet` takes; a scenario says these in its table [fleet]."""
+    sub.add_argument("folder", metavar="DIR", help="where rows/, labels.parquet and fleet.json go")
+    sub.add_argument("--vehicles", type=int, default=10, help="default: 10")
+    sub.add_argument("--hours", type=float, default=4.0, help="of each vehicle, a row a second (default: 4)")
+    sub.add_argument("--seed", type=int, default=0, help="default: 0")
+    sub.add_argument("--healthy-hours", type=float, default=1.0, help="before anything breaks (default: 1)")
+    sub.add_argument("--fault-hours", type=float, default=1.0, help="mean from repair to next fault (default: 1)")
+    sub.add_argument("--first", type=int, default=0, help="number of the first vehicle (default: 0)")
+    sub.add_argument("--format", choices=("parquet", "csv"), default="parquet", help="default: parquet")
+    sub.set_defaults(run=simulate)
 
 
 def _add_conversion(sub: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from pipeline.data_sets import DATA_SETS, DataSet
+from pipeline.data_sets import DATA_SETS, DataSet, Simulation
 from pipeline.fetch_data import check_sha256, fetch, sha256_of
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
@@ -36,6 +36,8 @@ def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None 
     if scenario.data.set is None:
         return _own_files(scenario)
     data_set = DATA_SETS[scenario.data.set]
+    if isinstance(data_set.source, Simulation):
+        return _simulated_files(scenario, cache_dir / scenario.name)
     if data_dir and not Path(data_dir).is_dir():
         raise UserError(f"--data: {data_dir} is not a folder; name the folder that holds {data_set.name}/")
     folder = _local_copy(data_set, data_dir or os.environ.get("EDGERNN_DATA"))
@@ -63,6 +65,13 @@ def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
                 " or take the folder away to have the set fetched"
             )
     return folder
+
+
+def _simulated_files(scenario: Scenario, folder: Path) -> list[DataFile]:
+    """Simulated anew: that is faster than the rest of the pipeline reads them, and never stale."""
+    from pipeline.fleet.write_fleet import write_fleet
+
+    return [DataFile(path.name, str(path), sha256_of(path)) for path in write_fleet(scenario.fleet, folder)]
 
 
 def _own_files(scenario: Scenario) -> list[DataFile]:

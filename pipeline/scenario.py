@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline import toml_table as toml
 from pipeline.calendar_columns import CALENDARS
 from pipeline.data_sets import DATA_SETS
+from pipeline.fleet.fleet_settings import FleetSettings
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
 
@@ -178,6 +179,7 @@ class Scenario:
     task: str = entry(toml.choice("forecast", "anomaly"))
     seed: int = entry(toml.whole(0, 2**31 - 1))
     data: DataSource = entry(toml.table_of(DataSource))
+    fleet: FleetSettings | None = entry(toml.table_of(FleetSettings), default=None)
     columns: tuple[Column, ...] = entry(toml.tables_of(Column))
     split: Split = entry(read_split)
     windows: Windows = entry(toml.table_of(Windows))

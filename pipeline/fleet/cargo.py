@@ -7,24 +7,25 @@ GOODS_CAPACITY = 6e6  # J/K
 GOODS_EXCHANGE = 120.0  # W/K between air and goods
 DOORS = 250.0  # W/K through open doors
 SUN_ON_ROOF = 0.02  # K of outer skin per W/m2: absorptance over heat transfer
-DEAD_BAND = 0.6  # K above and below the goal
+BAND = 3.0  # K above the goal at which the compressor gives all it has
 LESS_PER_KELVIN, MORE_PER_KELVIN = 0.01, 0.012  # of cooling, of power; per K outside above 25 degC
 PERFORMANCE = 1.9  # W of cooling per W at 25 degC
 
 
-def compressor_on(on: np.ndarray, box: np.ndarray, goal: np.ndarray, running: np.ndarray) -> np.ndarray:
-    """0 or 1: a thermostat with a dead band; only a running engine can feed the compressor."""
-    return ((box > goal + DEAD_BAND) | ((on > 0) & (box > goal - DEAD_BAND))) * running
+def compressor_share(box: np.ndarray, goal: np.ndarray, running: np.ndarray) -> np.ndarray:
+    """Share of the full speed of an inverter-driven compressor under proportional control; only a running engine can
+    feed it."""
+    return np.minimum(np.maximum((box - goal) * (1 / BAND), 0.0), 1.0) * running
 
 
-def cooling_power(on: np.ndarray, rated: np.ndarray, air: np.ndarray, health: np.ndarray) -> np.ndarray:
+def cooling_power(share: np.ndarray, rated: np.ndarray, air: np.ndarray, health: np.ndarray) -> np.ndarray:
     """W taken out of the box; the warmer it is outside, the less (`rated`: at 25 degC)."""
-    return on * rated * health * (1.0 - LESS_PER_KELVIN * (air - 25.0))
+    return share * rated * health * (1.0 - LESS_PER_KELVIN * (air - 25.0))
 
 
-def compressor_power(on: np.ndarray, rated: np.ndarray, air: np.ndarray, health: np.ndarray) -> np.ndarray:
+def compressor_power(share: np.ndarray, rated: np.ndarray, air: np.ndarray, health: np.ndarray) -> np.ndarray:
     """W of electricity; the warmer it is outside, the more."""
-    return on * rated * health * ((1.0 + MORE_PER_KELVIN * (air - 25.0)) * (1 / PERFORMANCE))
+    return share * rated * health * ((1.0 + MORE_PER_KELVIN * (air - 25.0)) * (1 / PERFORMANCE))
 
 
 def refrigerate(

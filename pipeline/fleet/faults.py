@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.fleet.fleet_settings import HOUR, FleetSettings, random_source, vehicle_name
+from pipeline.fleet.fleet_settings import HOUR, FleetSettings, departure, random_source, vehicle_name
 from pipeline.fleet.tyres import POSITIONS
 
 SHORTEST, LONGEST = 1200, 2400  # s from onset to repair
@@ -34,9 +34,11 @@ HEALTH_FAULTS = {
 GAS = tuple(f"gas_{position}" for position in POSITIONS)
 HEALTHS = ("level", "fan", "clogging", "cooling", "compressor", "alternator", *GAS)
 PUNCTURE = (900.0, 2400.0)  # s: time constant
-# Channels whose sensor may stick or drift, and how fast it drifts (unit per minute, up to ten minutes long).
+# Channels whose sensor may drift, and how fast (unit per minute, up to ten minutes long); channels whose sensor may
+# stick: those that never rest for long, for nobody can tell a stuck sensor of what does not move.
 DRIFTS = {"coolant": 4.0, "cargo": 1.0, "battery_voltage": 0.4, "intake_depression": 0.6, "tyre_front_left": 25.0}
 DRIFTING = 600.0  # s
+STICKS = ("coolant", "cargo", "intake_depression", "fuel_rate")
 KINDS = (*HEALTH_FAULTS, "slow_puncture", "stuck_sensor", "drifting_sensor")
 CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0 is healthy
 
@@ -80,9 +82,10 @@ def _fault(kind: str, begin: int, end: int, which: float, rate: float) -> Fault:
         return Fault(kind, f"tyre_{POSITIONS[int(which * len(POSITIONS))]}", begin, end, 1 / constant)
     if kind in HEALTH_FAULTS:
         return Fault(kind, HEALTH_FAULTS[kind].channel, begin, end)
+    if kind == "stuck_sensor":
+        return Fault(kind, STICKS[int(which * len(STICKS))], begin, end)
     channel = list(DRIFTS)[int(which * len(DRIFTS))]
-    direction = 1.0 if rate < 0.5 else -1.0
-    return Fault(kind, channel, begin, end, direction * DRIFTS[channel] / 60 if kind == "drifting_sensor" else 0.0)
+    return Fault(kind, channel, begin, end, (1.0 if rate < 0.5 else -1.0) * DRIFTS[channel] / 60)
 
 
 def apply_to_health(fault: Fault, health: dict[str, np.ndarray], first: int) -> None:
@@ -108,7 +111,7 @@ def sensor_error(fault: Fault, seconds: np.ndarray) -> np.ndarray:
 
 def label_rows(settings: FleetSettings, vehicle: int) -> list[dict]:
     """The rows of the labels file: one per fault."""
-    begin = round(settings.begin)
+    begin = departure(settings, vehicle)
     return [
         {
             "vehicle": vehicle_name(vehicle),

@@ -46,5 +46,19 @@ def random_source(seed: int, vehicle: int, what: str) -> np.random.Generator:
     return np.random.default_rng([seed, vehicle, *what.encode()])
 
 
+def departure(settings: FleetSettings, vehicle: int) -> int:
+    """Epoch second a truck sets out at: some minute of the twelve hours after `begin`."""
+    return round(settings.begin) + 60 * int(random_source(settings.seed, vehicle, "departure").integers(12 * 60))
+
+
 def vehicle_name(vehicle: int) -> str:
     return f"truck-{vehicle:05d}"
+
+
+def read_settings(options: dict[str, object]) -> FleetSettings:
+    """Settings from the options of `edgernn simulate`.
+
+    Raises:
+        UserError: an option is out of its range.
+    """
+    return toml.read_table(FleetSettings, options, toml.Place("edgernn simulate"))

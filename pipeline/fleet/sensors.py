@@ -28,7 +28,7 @@ CHANNELS = (
     Channel("engine_load", "%", 0.0, 0.7, 0.5),
     Channel("fuel_rate", "l/h", 0.0, 0.15, 0.05),
     Channel("coolant", "degC", 0.7, 0.12, 0.1, -60.0),
-    Channel("fan", "rpm", 0.0, 8.0, 5.0),
+    Channel("fan", "rpm", 0.0, 8.0, 4.0),
     Channel("intake_depression", "kPa", 0.05, 0.03, 0.01),
     Channel("battery_voltage", "V", 0.05, 0.03, 0.01),
     Channel("battery_current", "A", 0.5, 0.6, 0.1, -1000.0),
@@ -41,7 +41,7 @@ CHANNELS = (
 PLACE = {channel.name: place for place, channel in enumerate(CHANNELS)}
 DROPOUTS = 0.5  # per channel and hour
 DROPOUT_SECONDS = 4.0  # mean
-_RESOLUTION = np.array([[channel.resolution] for channel in CHANNELS], np.float32)
+_STEPS = np.array([[1 / channel.resolution] for channel in CHANNELS], np.float32)  # per unit
 _NOISE = np.array([[channel.noise] for channel in CHANNELS], np.float32)
 _LOWEST = np.array([[channel.lowest] for channel in CHANNELS], np.float32)
 _OFFSET = np.array([[channel.offset] for channel in CHANNELS], np.float32)
@@ -69,9 +69,9 @@ class Sensors:
                 seconds = np.arange(part.start, part.stop) + first
                 truth[PLACE[fault.channel], part] += sensor_error(fault, seconds).astype(np.float32)
         np.maximum(truth, _LOWEST, out=truth)
-        truth /= _RESOLUTION
+        truth *= _STEPS
         np.rint(truth, out=truth)
-        truth *= _RESOLUTION
+        truth /= _STEPS  # not times the resolution: 77 / 20 is the float nearest to 3.85, 77 * 0.05 is not
         for fault in faults:
             if fault.kind == "stuck_sensor":
                 part = fault.seconds_in(first, truth.shape[1])

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.fleet import battery, cargo, cooling, engine, tyres
 from pipeline.fleet.drive_cycle import draw_drive_cycle
 from pipeline.fleet.faults import CODES, GAS, HEALTHS, Fault, apply_to_health, draw_faults
-from pipeline.fleet.fleet_settings import HOUR, FleetSettings, vehicle_name
+from pipeline.fleet.fleet_settings import HOUR, FleetSettings, departure, vehicle_name
 from pipeline.fleet.sensors import CHANNELS, PLACE, Sensors
 from pipeline.fleet.truck import Trucks, draw_trucks
 from pipeline.fleet.weather import draw_weather
@@ -25,12 +25,12 @@ ROWS = pa.schema(
 )
 AT_ONCE = 512  # vehicles: enough to hide what a step costs in Python
 SPAN = 300  # steps: few enough for the cache
-CONDITIONS = ("air", "sun", "wish", "slope", "payload", "stopped", "repaired")
+CONDITIONS = ("air", "sun", "wish", "slope", "payload", "door", "stopped", "repaired")
 
 
 @dataclass
 class State:
-    """What the next second needs to know, each (vehicles,): m/s, degC, share of the charge, 0 or 1, W."""
+    """What the next second needs to know, each (vehicles,): m/s, degC, share of the charge, W, 0 or 1."""
 
     speed: np.ndarray
     coolant: np.ndarray
@@ -39,7 +39,6 @@ class State:
     rear: np.ndarray
     box: np.ndarray
     goods: np.ndarray
-    compressor: np.ndarray
     auxiliaries: np.ndarray
     running: np.ndarray
 
@@ -65,8 +64,9 @@ class _Block:
         self.weathers = [draw_weather(seed, vehicle, seconds) for vehicle in vehicles]
         self.faults = [draw_faults(settings, vehicle) for vehicle in vehicles]
         self.sensors = [Sensors(seed, *of) for of in zip(vehicles, self.faults, strict=True)]
-        air = np.array([weather.at(np.zeros(1), settings.begin)[0][0] for weather in self.weathers])
-        self.state = first_state(self.trucks, air)
+        self.departures = [departure(settings, vehicle) for vehicle in vehicles]
+        start = [weather.at(np.zeros(1), begin) for weather, begin in zip(self.weathers, self.departures, strict=True)]
+        self.state = first_state(self.trucks, np.array([air[0] for air, _ in start]))
 
     def hour(self, first: int, seconds: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The next `seconds` seconds, which begin at second `first`."""
@@ -78,10 +78,11 @@ class _Block:
             truth = run(self.trucks, self.state, outside, self._health(first + begin, span.stop - begin))
             for name, values in truth.items():
                 readings[:, PLACE[name], span] = values.T
-        times = pa.array((round(self.settings.begin) + first + np.arange(seconds)) * 1000).cast(pa.timestamp("ms"))
+        milliseconds = 1000 * np.arange(first, first + seconds)
         for place, vehicle in enumerate(self.vehicles):
             reported = self.sensors[place].report(readings[place], first)
             columns = [pa.array(values, from_pandas=True) for values in reported]  # NaN becomes null
+            times = pa.array(milliseconds + 1000 * self.departures[place]).cast(pa.timestamp("ms"))
             name = pa.repeat(vehicle_name(vehicle), seconds)
             codes = pa.array(_codes(self.faults[place], first, seconds))
             yield vehicle, pa.RecordBatch.from_arrays([times, name, *columns, codes], schema=ROWS)
@@ -91,7 +92,7 @@ class _Block:
         span = np.arange(first, first + seconds)
         arrays = np.empty((len(CONDITIONS), len(self.vehicles), seconds))
         for place, (weather, cycle) in enumerate(zip(self.weathers, self.cycles, strict=True)):
-            arrays[:, place] = [*weather.at(span, self.settings.begin), *cycle.at(span), np.zeros(seconds)]
+            arrays[:, place] = [*weather.at(span, self.departures[place]), *cycle.at(span), np.zeros(seconds)]
             for fault in self.faults[place]:
                 if first <= fault.end < first + seconds:
                     arrays[-1, place, fault.end - first] = 1.0
@@ -117,7 +118,6 @@ def first_state(trucks: Trucks, air: np.ndarray) -> State:
         rear=air,
         box=trucks.cargo_goal,
         goods=trucks.cargo_goal,
-        compressor=zero,
         auxiliaries=zero,
         running=zero,
     )
@@ -166,10 +166,10 @@ def _second(trucks, state, now, sound, mass, wheels, draw) -> tuple[np.ndarray, 
     load = engine.engine_load(trucks, brake, rpm)
     fan = cooling.fan_share(state.coolant, running, sound["fan"])
     coolant = cooling.cool(state.coolant, fuel, air, speed, fan, trucks.radiator, sound["level"])
-    on = cargo.compressor_on(state.compressor, state.box, trucks.cargo_goal, running)
-    electric = cargo.compressor_power(on, trucks.refrigeration, air, sound["compressor"])
-    cold = cargo.cooling_power(on, trucks.refrigeration, air, sound["cooling"])
-    box, goods = cargo.refrigerate(state.box, state.goods, cold, air, now["sun"], now["stopped"], trucks.box_loss)
+    share = cargo.compressor_share(state.box, trucks.cargo_goal, running)
+    electric = cargo.compressor_power(share, trucks.refrigeration, air, sound["compressor"])
+    cold = cargo.cooling_power(share, trucks.refrigeration, air, sound["cooling"])
+    box, goods = cargo.refrigerate(state.box, state.goods, cold, air, now["sun"], now["door"], trucks.box_loss)
     drawn = draw + electric * (1 / battery.NOMINAL) + battery.STARTER * starting
     charge, volts, amperes, given = battery.charge(
         state.charge, drawn, rpm, air, trucks.battery, trucks.regulator, sound["alternator"]
@@ -178,7 +178,7 @@ def _second(trucks, state, now, sound, mass, wheels, draw) -> tuple[np.ndarray, 
     state.rear = tyres.warm(state.rear, wheels[1], trucks.rolling, speed, air, 2.0)
     state.auxiliaries = battery.alternator_power(volts, given) + cooling.fan_power(fan)
     state.speed, state.coolant, state.charge = speed, coolant, charge
-    state.box, state.goods, state.compressor, state.running = box, goods, on, running
+    state.box, state.goods, state.running = box, goods, running
     return speed, rpm, load, fuel, coolant, fan, volts, amperes, state.front, state.rear, box, electric
 
 
@@ -213,7 +213,7 @@ def _channels(trucks, trace, conditions, health) -> dict[str, np.ndarray]:
         **pressures,
         "cargo": trace["box"],
         "compressor": trace["compressor"] / 1000,
-        "door": conditions["stopped"],
+        "door": conditions["door"],
         "ambient": conditions["air"],
     }
 
