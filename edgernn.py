@@ -149,6 +149,17 @@ def bench_qat(arguments: argparse.Namespace) -> None:
     write_json(arguments.build / "bench_qat.json", entries)
 
 
+def bench_fleet(arguments: argparse.Namespace) -> None:
+    """time the simulation of a fleet"""
+    from pipeline.atomic_write import write_json
+    from pipeline.fleet.bench_fleet import bench_fleet
+    from tflite.bench import print_bench
+
+    entries = [bench_fleet()]
+    print_bench(entries)
+    write_json(arguments.build / "bench_fleet.json", entries)
+
+
 def seeds(scenario: Scenario, build: Path) -> None:
     """train a scenario with several seeds: what quantization costs, and what fine-tuning gives back"""
     start_tensorflow()
@@ -186,7 +197,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             _add_conversion(sub)
-    for study in (matrix, slow, bench_qat):
+    for study in (matrix, slow, bench_qat, bench_fleet):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)

@@ -24,7 +24,7 @@ def _data(scenario: Scenario, place: Place) -> None:
     if (data.set is None) == (data.path is None):
         raise place.error("expected exactly one of the keys set (a registered data set) and path (your own files)")
     if (data.set == "fleet") != (scenario.fleet is not None):
-        raise place.at("set").error('set = "fleet" and the section [fleet] go together: it says which fleet to simulate')
+        raise place.at("set").error('set = "fleet" goes with the section [fleet], which says what to simulate')
     if data.max_gap_seconds < data.step_seconds:
         raise place.at("max_gap").error(
             f"expected at least one step ({data.step_seconds:g} s), got {data.max_gap_seconds:g} s"

@@ -11,8 +11,10 @@ DRAWN_AT_ONCE = 64  # legs
 
 @dataclass(frozen=True)
 class LegKind:
-    """`share` of legs; `lasts` (s) and `speed` (km/h) from .. to. At a delivery the doors are open; the engine idles on,
-    for the compressor needs it."""
+    """`share` of legs; `lasts` (s) and `speed` (km/h) from .. to.
+
+    At a delivery the doors are open; the engine idles on, for the compressor needs it.
+    """
 
     share: float
     lasts: tuple[float, float]
@@ -71,7 +73,7 @@ def draw_drive_cycle(seed: int, vehicle: int, seconds: int) -> DriveCycle:
 
 
 def _with_breaks(cycle: DriveCycle) -> DriveCycle:
-    """The same round with the breaks the law asks for, each before the leg in which it falls due."""
+    """The same round with a break before each leg in which another four and a half hours of driving would be full."""
     due = np.diff(cycle.ends // DRIVING, prepend=0)
     before = np.flatnonzero(due)
     ends = np.insert(cycle.ends + BREAK * np.cumsum(due), before, 0)

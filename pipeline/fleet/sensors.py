@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.fleet.fleet_settings import HOUR, random_source
 from pipeline.fleet.faults import Fault, sensor_error
+from pipeline.fleet.fleet_settings import HOUR, random_source
 from pipeline.fleet.tyres import POSITIONS
 
 
 @dataclass(frozen=True)
 class Channel:
-    """`offset`: largest of a sound sensor; `noise`: standard deviation; `resolution`: what the bus carries (the steps of
-    SAE J1939-71, or near them); `lowest` it can say. All in `unit`."""
+    """`offset`: largest of a sound sensor; `noise`: standard deviation; `resolution`: of the bus (the steps
+    of SAE J1939-71, or near them); `lowest` it can say. All in `unit`.
+    """
 
     name: str
     unit: str
@@ -57,7 +58,7 @@ class Sensors:
         self._held: dict[Fault, np.float32] = {}
 
     def report(self, truth: np.ndarray, first: int) -> np.ndarray:
-        """Readings (channels, seconds) float32, NaN = dropped out, of `truth` (float32, overwritten) from `first` on."""
+        """Readings (channels, seconds) float32, NaN = dropped out, of `truth` (overwritten) from second `first` on."""
         noise = self._random.standard_normal((len(CHANNELS), HOUR), np.float32)  # always an hour of it
         noise *= _NOISE
         truth += noise[:, : truth.shape[1]]

@@ -23,7 +23,7 @@ ROWS = pa.schema(
     + [(channel.name, pa.float32()) for channel in CHANNELS]
     + [("fault", pa.int8())]
 )
-AT_ONCE = 512  # vehicles: enough to hide what a step costs in Python
+AT_ONCE = 500  # vehicles: enough to hide what a step costs in Python; a power of two would alias in the cache
 SPAN = 300  # steps: few enough for the cache
 CONDITIONS = ("air", "sun", "wish", "slope", "payload", "door", "stopped", "repaired")
 
@@ -77,7 +77,7 @@ class _Block:
             outside = {name: values[:, span].T.copy() for name, values in conditions.items()}
             truth = run(self.trucks, self.state, outside, self._health(first + begin, span.stop - begin))
             for name, values in truth.items():
-                readings[:, PLACE[name], span] = values.T
+                readings[:, PLACE[name], span] = values.astype(np.float32).T
         milliseconds = 1000 * np.arange(first, first + seconds)
         for place, vehicle in enumerate(self.vehicles):
             reported = self.sensors[place].report(readings[place], first)
