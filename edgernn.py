@@ -120,6 +120,22 @@ def validate(arguments: argparse.Namespace) -> int | None:
     return 0 if validate_file(Path(arguments.what)) else 1
 
 
+def score(arguments: argparse.Namespace) -> None:
+    """run a scenario's model, or any .tflite of one time step, over recorded history on Apache Beam"""
+    job = {"runner": arguments.runner, "runner_options": arguments.beam, "kernels": arguments.kernels}
+    if arguments.history is None:
+        from tflite.scoring.score_scenario import score_scenario
+
+        scenario = load_scenario(arguments.what)
+        print(f"{scenario.name}: {score_scenario(scenario, arguments.build, **job)}")
+        return
+    from tflite.scoring.score_file import score_file
+
+    given = {name: getattr(arguments, name) for name in ("time", "stream", "max_gap_seconds")}
+    columns = arguments.columns.split(",") if arguments.columns else None
+    print(score_file(arguments.what, arguments.history, arguments.out, columns=columns, **given, **job))
+
+
 def matrix(arguments: argparse.Namespace) -> int:
     """prove every cell in every form and print the table; exit status 1 if one fails"""
     start_tensorflow()
@@ -197,6 +213,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             _add_conversion(sub)
+    _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, bench_qat, bench_fleet):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
@@ -238,6 +255,22 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--name", help="file name without .tflite (default: <file>_<activations>_<state>)")
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
+
+
+def _add_scoring(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("what", metavar="scenario", help="scenario file (TOML), or a .tflite or the folder of an artefact")
+    _add_build(sub)
+    sub.add_argument("--kernels", default="default", choices=("default", "builtin", "reference"), help="of LiteRT")
+    sub.add_argument("--runner", default="FnApiRunner", metavar="NAME", help="Beam runner (default: FnApiRunner)")
+    group = sub.add_argument_group("of a .tflite or an artefact")
+    group.add_argument("--history", metavar="PATH", help="Parquet file or folder, a row per step of the model")
+    group.add_argument("--time", default="time", metavar="NAME", help="column with the time (default: time)")
+    group.add_argument("--stream", metavar="NAME", help="column that names the vehicle (default: all rows are one)")
+    group.add_argument("--columns", metavar="A,B,..", help="columns in the model's order (default: by artifact.json)")
+    group.add_argument("--max-gap", dest="max_gap_seconds", type=float, metavar="S", help="a longer hole starts anew")
+    group.add_argument("--out", default=".", metavar="DIR", help="where scores/ and scores.json go (default: here)")
+    sub.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
+    sub.set_defaults(run=score)
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:

@@ -1,0 +1,1 @@
+"""Back-testing: a converted model over recorded history, on Apache Beam."""

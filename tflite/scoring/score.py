@@ -1,0 +1,164 @@
+"""The score command: history and a .tflite -> scores as Parquet, the same bytes however the work is cut."""
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.atomic_write import write_json
+from pipeline.facts import FACTS, Facts, WriteFacts, problem
+from pipeline.quiet_beam import beam
+from pipeline.user_error import UserError
+from pipeline.write_shards import WriteShards, write_parquet
+from tflite.runtimes import load_model, probe
+from tflite.runtimes.step_runtime import TensorSpec
+from tflite.scoring.history import History, ReadHistory, check_history
+from tflite.scoring.litert_handler import Inputs, LiteRTHandler
+from tflite.scoring.quiet_inference import PredictionResult, RunInference
+
+SHARDS = tuple(f"scores/part-{index:05d}-of-00004.parquet" for index in range(4))
+FACTS_FILE = ".facts.jsonl"
+MANIFEST = "scores.json"
+
+
+def score(
+    model: bytes,
+    inputs: Inputs,
+    history: History,
+    folder: str | Path,
+    runner: str = "FnApiRunner",
+    runner_options: Sequence[str] = (),
+    **options: str,
+) -> Path:
+    """Steps `model` over every segment of the history from a reset and writes what it says.
+
+    Args:
+        model: bytes of a .tflite. inputs: which of the history's columns each of its inputs takes.
+        folder: gets scores/*.parquet (stream, time, segment, then an output per column; sorted by stream and time, a
+            stream whole in one file) and, last, scores.json.
+        options: of `tflite.runtimes.load_model`.
+
+    Returns:
+        The path of scores.json: while it is absent the scores are not whole.
+
+    Raises:
+        UserError: the model, the history, the runner or the folder cannot be used.
+    """
+    folder = Path(folder)
+    check_history(history)
+    probe(model, **options)
+    loaded = load_model(model, **options)
+    _check_inputs(loaded.inputs, inputs)
+    _begin(folder)
+    empty = score_schema(loaded.outputs).empty_table()
+    pipeline = _pipeline(runner, runner_options)
+    _wire(pipeline, LiteRTHandler(model, inputs, **options), history, folder, empty)
+    pipeline.run().wait_until_finish()
+    facts = Facts.read(folder / FACTS_FILE)
+    (folder / FACTS_FILE).unlink()
+    for wrong in facts.problems("history", "model", "write"):
+        raise UserError(wrong)
+    files = facts.of("file")
+    for path in (folder / "scores").iterdir():
+        if f"scores/{path.name}" not in files:
+            path.unlink()
+    content = {
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "columns": list(history.columns),
+        **{name: facts.total(name) for name in ("streams", "segments", "steps")},
+        "files": files,
+    }
+    write_json(folder / MANIFEST, content)
+    return folder / MANIFEST
+
+
+def score_schema(outputs: Sequence[TensorSpec]) -> pa.Schema:
+    """A column per output: a number, or a list of fixed length where it has several."""
+    return pa.schema(
+        [("stream", pa.string()), ("time", pa.timestamp("ms")), ("segment", pa.int32())]
+        + [(spec.name, _column_type(spec)) for spec in outputs]
+    )
+
+
+def _column_type(spec: TensorSpec) -> pa.DataType:
+    kind = pa.from_numpy_dtype(np.dtype("float32" if spec.is_quantized else spec.dtype))
+    width = int(np.prod(spec.shape))
+    return kind if width == 1 else pa.list_(kind, width)
+
+
+def _check_inputs(specs: Sequence[TensorSpec], inputs: Inputs) -> None:
+    given = {name: len(columns) for name, columns in inputs}
+    for spec in specs:
+        width = int(np.prod(spec.shape))
+        if given.get(spec.name) != width:
+            raise UserError(
+                f"input {spec.name}: the model reads {width} columns, got {given.get(spec.name, 0)};"
+                " name them in the model's order with --columns"
+            )
+
+
+def _begin(folder: Path) -> None:
+    """From here on there are no scores until the new ones are whole."""
+    try:
+        (folder / "scores").mkdir(parents=True, exist_ok=True)
+        for name in (MANIFEST, FACTS_FILE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another folder"
+        ) from error
+
+
+def _pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
+    try:
+        chosen = beam.runners.create_runner(runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f'runner "{runner}": {error}') from error
+    return beam.Pipeline(runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options)))
+
+
+def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: Path, empty: pa.Table) -> None:
+    """Wires the job; all results are files below `folder`."""
+    read = pipeline | "History" >> ReadHistory(history)
+    scored = (
+        read.segments
+        | "Spread" >> beam.Reshuffle()
+        | "Score" >> RunInference(handler)
+        | "Table" >> beam.ParDo(_ToTable(empty.schema)).with_outputs(FACTS, main="tables")
+    )
+    written = scored.tables | "Write" >> WriteShards(folder, SHARDS, empty, ["stream", "time"], write_parquet)
+    (
+        (read[FACTS], scored[FACTS], written)
+        | "Facts" >> beam.Flatten()
+        | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
+    )
+
+
+class _ToTable(beam.DoFn):
+    """PredictionResult -> (shard, table), or the fact that the model refused the segment."""
+
+    def __init__(self, schema: pa.Schema):
+        self.schema = schema
+
+    def process(self, result: PredictionResult):
+        segment, outputs = result.example, result.inference
+        if isinstance(outputs, UserError):
+            yield beam.pvalue.TaggedOutput(FACTS, problem("model", str(outputs)))
+            return
+        size = len(segment.times)
+        times = pa.array(segment.times).cast(pa.timestamp("ms"))
+        columns = [pa.repeat(segment.stream, size), times, pa.repeat(pa.scalar(segment.number, pa.int32()), size)]
+        for field in self.schema:
+            if field.name in outputs:
+                flat = pa.array(outputs[field.name].reshape(-1))
+                is_list = pa.types.is_fixed_size_list(field.type)
+                columns.append(pa.FixedSizeListArray.from_arrays(flat, field.type.list_size) if is_list else flat)
+        yield _shard(segment.stream), pa.table(columns, schema=self.schema)
+
+
+def _shard(stream: str) -> str:
+    """A hash of the name that is the same on every machine."""
+    return SHARDS[zlib.crc32(stream.encode()) % len(SHARDS)]
