@@ -1,4 +1,5 @@
-# edgernn: `make` builds the environment and takes the demand scenario from raw rows to its report; `make help` says the rest.
+# edgernn: `make` builds the environment and takes the scenarios demand and truck from raw rows to their reports; `make help`
+# says the rest.
 # Every stage is a file under build/<scenario>/; what is up to date is not done again.
 
 SHELL := /bin/bash
@@ -6,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-SCENARIO ?= demand
+SCENARIO ?= demand truck
 DRAWS ?= 200
 SCENARIOS := $(patsubst scenarios/%.toml,%,$(wildcard scenarios/*.toml))
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
@@ -24,7 +25,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 	@for name in $(SCENARIOS); do echo "  make $$name   the whole road of scenarios/$$name.toml"; done
 
-run: $(SCENARIO) ## the whole road of SCENARIO (default demand): report, then its gates
+run: $(SCENARIO) ## the whole road of SCENARIO (default demand and truck): reports, then their gates
 
 $(SCENARIOS): %: build/%/gates.passed
 
@@ -83,9 +84,10 @@ nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prov
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
-bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, training against Keras, anew
+bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, training against Keras, the simulator, anew
 	@for name in $(SCENARIOS); do $(EDGERNN) bench scenarios/$$name.toml; done
 	@$(EDGERNN) bench-qat
+	@$(EDGERNN) bench-fleet
 
 matrix: env ## every cell in every form: size, time, parity, contract; exit status 1 if one fails
 	$(EDGERNN) matrix

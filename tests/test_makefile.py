@@ -86,9 +86,15 @@ def checkout(tmp_path):
     return checkout
 
 
-def test_the_default_is_the_whole_road_of_demand(checkout):
-    assert checkout.first == list(LEAVES)
+def test_the_default_is_the_whole_road_of_demand_and_truck(checkout):
+    assert checkout.first == list(LEAVES) * 2
     assert (checkout.folder / "build/demand/gates.passed").exists()
+    assert (checkout.folder / "build/truck/gates.passed").exists()
+
+
+def test_one_scenario_alone(checkout):
+    assert checkout.make("SCENARIO=skab") == list(LEAVES)
+    assert (checkout.folder / "build/skab/gates.passed").exists()
 
 
 def test_a_second_make_does_nothing(checkout):
