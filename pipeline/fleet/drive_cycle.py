@@ -35,57 +35,45 @@ SLOPE = 0.015  # standard deviation of rise over run
 DRIVING, BREAK = 16200, 2700
 
 
-@dataclass(frozen=True)
 class DriveCycle:
-    """Legs of one truck: `ends` in seconds, then of each leg speed (m/s), slope (rise over run), payload (share of a
-    full load), and whether the doors are open and whether the engine is off."""
-
-    ends: np.ndarray
-    speed: np.ndarray
-    slope: np.ndarray
-    payload: np.ndarray
-    door: np.ndarray
-    stopped: np.ndarray
-
-    def at(self, seconds: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(speed, slope, payload, door, stopped), each (seconds,)."""
-        leg = np.searchsorted(self.ends, seconds, side="right")
-        return tuple(values[leg] for values in (self.speed, self.slope, self.payload, self.door, self.stopped))
-
-
-def draw_drive_cycle(seed: int, vehicle: int, seconds: int) -> DriveCycle:
-    """The round of one truck for so long; a longer one begins the same.
+    """The endless round of one truck, asked for in the order of time; only the legs in sight are kept.
 
     Each delivery takes a tenth to a third of a full load off; an empty truck is full again.
     """
-    source = random_source(seed, vehicle, "drive")
-    drawn, ends = [], np.zeros(1)
-    while ends[-1] <= seconds:
-        drawn.append(source.random((DRAWN_AT_ONCE, 5)))
-        which, lasts, speed, slope, load = np.concatenate(drawn).T
+
+    def __init__(self, seed: int, vehicle: int):
+        self._random = random_source(seed, vehicle, "drive")
+        self._ends = np.zeros(0)
+        self._legs = np.zeros((5, 0))  # speed, slope, payload, door, stopped
+        self._end = self._driven = self._taken = 0.0
+
+    def at(self, seconds: np.ndarray) -> np.ndarray:
+        """(5, seconds): speed (m/s), slope (rise over run), payload (share of a full load), whether the doors are open
+        and whether the engine is off. `seconds` ascend, from call to call too."""
+        while self._end <= seconds[-1]:
+            self._draw()
+        past = np.searchsorted(self._ends, seconds[0], side="right")
+        self._ends, self._legs = self._ends[past:], self._legs[:, past:]
+        return self._legs[:, np.searchsorted(self._ends, seconds, side="right")]
+
+    def _draw(self) -> None:
+        """Some more legs, with a break before each in which another four and a half hours of driving would be full."""
+        which, lasts, speed, slope, load = self._random.random((DRAWN_AT_ONCE, 5)).T
         kind = np.searchsorted(np.cumsum([leg.share for leg in LEGS])[:-1], which, side="right")
-        ends = np.cumsum(np.rint(_between([leg.lasts for leg in LEGS], kind, lasts)))
-    delivery = np.array([leg.delivery for leg in LEGS])[kind]
-    wanted = _between([leg.speed for leg in LEGS], kind, speed) / 3.6
-    taken = np.cumsum(delivery * (0.1 + 0.23 * load))
-    slope = np.where(wanted > 0, SLOPE * np.sqrt(3) * (2 * slope - 1), 0.0)
-    return _with_breaks(DriveCycle(ends, wanted, slope, 1 - taken % 1.0, delivery, np.zeros(len(ends), bool)))
-
-
-def _with_breaks(cycle: DriveCycle) -> DriveCycle:
-    """The same round with a break before each leg in which another four and a half hours of driving would be full."""
-    due = np.diff(cycle.ends // DRIVING, prepend=0)
-    before = np.flatnonzero(due)
-    ends = np.insert(cycle.ends + BREAK * np.cumsum(due), before, 0)
-    ends[before + np.arange(len(before))] = ends[before + np.arange(len(before)) - 1] + BREAK
-    return DriveCycle(
-        ends,
-        np.insert(cycle.speed, before, 0.0),
-        np.insert(cycle.slope, before, 0.0),
-        np.insert(cycle.payload, before, cycle.payload[before]),
-        np.insert(cycle.door, before, False),
-        np.insert(cycle.stopped, before, True),
-    )
+        lasts = np.rint(_between([leg.lasts for leg in LEGS], kind, lasts))
+        speed = _between([leg.speed for leg in LEGS], kind, speed) / 3.6
+        slope = np.where(speed > 0, SLOPE * np.sqrt(3) * (2 * slope - 1), 0.0)
+        door = np.array([leg.delivery for leg in LEGS], float)[kind]
+        taken = self._taken + np.cumsum(door * (0.1 + 0.23 * load))
+        driven = self._driven + np.cumsum(lasts)
+        payload = 1 - taken % 1.0
+        due = np.flatnonzero(np.diff(driven // DRIVING, prepend=self._driven // DRIVING))
+        legs = np.insert([speed, slope, payload, door, np.zeros(len(kind))], due, 0.0, axis=1)
+        breaks = due + np.arange(len(due))
+        legs[2, breaks], legs[4, breaks] = payload[due], 1.0
+        ends = self._end + np.cumsum(np.insert(lasts, due, float(BREAK)))
+        self._ends, self._legs = np.append(self._ends, ends), np.append(self._legs, legs, axis=1)
+        self._end, self._driven, self._taken = ends[-1], driven[-1], taken[-1] % 1.0
 
 
 def _between(ranges: list[tuple[float, float]], kind: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What breaks: when, how fast, on which truck, and what it does to the health of a part or to a reading."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,22 +59,21 @@ class Fault:
         return slice(min(max(self.begin - first, 0), number), min(max(self.end - first, 0), number))
 
 
-def draw_faults(settings: FleetSettings, vehicle: int) -> tuple[Fault, ...]:
+def draw_faults(settings: FleetSettings, vehicle: int) -> Iterator[Fault]:
     """The faults of one truck in order, one at a time; longer simulations begin the same.
 
     Kinds take turns, beginning with another one on each truck: every kind comes up about equally often.
     """
     source = random_source(settings.seed, vehicle, "faults")
-    faults, after = [], round(settings.healthy_hours * HOUR)
+    number, after = 0, round(settings.healthy_hours * HOUR)
     while True:
         gap, lasts, which, rate = source.random(4)
         begin = after + round((0.5 + gap) * settings.fault_hours * HOUR)
         if begin >= settings.seconds:
-            return tuple(faults)
+            return
         end = begin + round(SHORTEST + (LONGEST - SHORTEST) * lasts)
-        kind = KINDS[(vehicle + len(faults)) % len(KINDS)]
-        faults.append(_fault(kind, begin, min(end, settings.seconds), which, rate))
-        after = end
+        yield _fault(KINDS[(vehicle + number) % len(KINDS)], begin, min(end, settings.seconds), which, rate)
+        number, after = number + 1, end
 
 
 def _fault(kind: str, begin: int, end: int, which: float, rate: float) -> Fault:

@@ -1,5 +1,6 @@
 """From what is to what is reported: offset, noise, resolution, dropouts, and the faults of sensors."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,19 +52,20 @@ _OFFSET = np.array([[channel.offset] for channel in CHANNELS], np.float32)
 class Sensors:
     """The sensors of one truck, hour after hour: what is random goes on where the last hour ended."""
 
-    def __init__(self, seed: int, vehicle: int, faults: tuple[Fault, ...]):
+    def __init__(self, seed: int, vehicle: int):
         self._random = random_source(seed, vehicle, "sensors")
         self._offset = _OFFSET * (2 * self._random.random((len(CHANNELS), 1), np.float32) - 1)
-        self._faults = tuple(fault for fault in faults if fault.kind in ("stuck_sensor", "drifting_sensor"))
-        self._held: dict[Fault, np.float32] = {}
+        self._held: dict[Fault, np.float32] = {}  # what a stuck sensor says
 
-    def report(self, truth: np.ndarray, first: int) -> np.ndarray:
-        """Readings (channels, seconds) float32, NaN = dropped out, of `truth` (overwritten) from second `first` on."""
+    def report(self, truth: np.ndarray, first: int, faults: Iterable[Fault] = ()) -> np.ndarray:
+        """Readings (channels, seconds) float32, NaN = dropped out, of `truth` (overwritten) from second `first` on.
+
+        `faults`: those present in these seconds; of parts that are no sensors too, which say the truth.
+        """
         noise = self._random.standard_normal((len(CHANNELS), HOUR), np.float32)  # always an hour of it
         noise *= _NOISE
         truth += noise[:, : truth.shape[1]]
         truth += self._offset
-        faults = [fault for fault in self._faults if fault.begin < first + truth.shape[1] and fault.end > first]
         for fault in faults:
             if fault.kind == "drifting_sensor":
                 part = fault.seconds_in(first, truth.shape[1])
@@ -73,6 +75,7 @@ class Sensors:
         truth *= _STEPS
         np.rint(truth, out=truth)
         truth /= _STEPS  # not times the resolution: 77 / 20 is the float nearest to 3.85, 77 * 0.05 is not
+        self._held = {fault: held for fault, held in self._held.items() if fault.end > first}
         for fault in faults:
             if fault.kind == "stuck_sensor":
                 part = fault.seconds_in(first, truth.shape[1])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.fleet import battery, cargo, cooling, engine, tyres
-from pipeline.fleet.drive_cycle import draw_drive_cycle
+from pipeline.fleet.drive_cycle import DriveCycle
 from pipeline.fleet.faults import CODES, GAS, HEALTHS, Fault, apply_to_health, draw_faults
 from pipeline.fleet.fleet_settings import HOUR, FleetSettings, departure, vehicle_name
 from pipeline.fleet.sensors import CHANNELS, PLACE, Sensors
@@ -60,51 +60,67 @@ class _Block:
         self.settings, self.vehicles = settings, vehicles
         seed, seconds = settings.seed, settings.seconds
         self.trucks = draw_trucks(seed, vehicles)
-        self.cycles = [draw_drive_cycle(seed, vehicle, seconds) for vehicle in vehicles]
+        self.cycles = [DriveCycle(seed, vehicle) for vehicle in vehicles]
         self.weathers = [draw_weather(seed, vehicle, seconds) for vehicle in vehicles]
-        self.faults = [draw_faults(settings, vehicle) for vehicle in vehicles]
-        self.sensors = [Sensors(seed, *of) for of in zip(vehicles, self.faults, strict=True)]
+        self.sensors = [Sensors(seed, vehicle) for vehicle in vehicles]
+        self.faults = [_FaultsInSight(iter(draw_faults(settings, vehicle))) for vehicle in vehicles]
         self.departures = [departure(settings, vehicle) for vehicle in vehicles]
         start = [weather.at(np.zeros(1), begin) for weather, begin in zip(self.weathers, self.departures, strict=True)]
         self.state = first_state(self.trucks, np.array([air[0] for air, _ in start]))
 
     def hour(self, first: int, seconds: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The next `seconds` seconds, which begin at second `first`."""
-        conditions = self._conditions(first, seconds)
+        faults = [in_sight.within(first, seconds) for in_sight in self.faults]
+        conditions = self._conditions(first, seconds, faults)
         readings = np.empty((len(self.vehicles), len(CHANNELS), seconds), np.float32)
         for begin in range(0, seconds, SPAN):
             span = slice(begin, min(begin + SPAN, seconds))
             outside = {name: values[:, span].T.copy() for name, values in conditions.items()}
-            truth = run(self.trucks, self.state, outside, self._health(first + begin, span.stop - begin))
+            truth = run(self.trucks, self.state, outside, self._health(first + begin, span.stop - begin, faults))
             for name, values in truth.items():
                 readings[:, PLACE[name], span] = values.astype(np.float32).T
         milliseconds = 1000 * np.arange(first, first + seconds)
         for place, vehicle in enumerate(self.vehicles):
-            reported = self.sensors[place].report(readings[place], first)
+            reported = self.sensors[place].report(readings[place], first, faults[place])
             columns = [pa.array(values, from_pandas=True) for values in reported]  # NaN becomes null
             times = pa.array(milliseconds + 1000 * self.departures[place]).cast(pa.timestamp("ms"))
             name = pa.repeat(vehicle_name(vehicle), seconds)
-            codes = pa.array(_codes(self.faults[place], first, seconds))
+            codes = pa.array(_codes(faults[place], first, seconds))
             yield vehicle, pa.RecordBatch.from_arrays([times, name, *columns, codes], schema=ROWS)
 
-    def _conditions(self, first: int, seconds: int) -> dict[str, np.ndarray]:
+    def _conditions(self, first: int, seconds: int, faults: list[list[Fault]]) -> dict[str, np.ndarray]:
         """What comes from outside, (vehicles, seconds) each, by the names of `CONDITIONS`."""
         span = np.arange(first, first + seconds)
         arrays = np.empty((len(CONDITIONS), len(self.vehicles), seconds))
         for place, (weather, cycle) in enumerate(zip(self.weathers, self.cycles, strict=True)):
             arrays[:, place] = [*weather.at(span, self.departures[place]), *cycle.at(span), np.zeros(seconds)]
-            for fault in self.faults[place]:
+            for fault in faults[place]:
                 if first <= fault.end < first + seconds:
                     arrays[-1, place, fault.end - first] = 1.0
         return dict(zip(CONDITIONS, arrays, strict=True))
 
-    def _health(self, first: int, seconds: int) -> dict[str, np.ndarray]:
+    def _health(self, first: int, seconds: int, faults: list[list[Fault]]) -> dict[str, np.ndarray]:
         """(seconds, vehicles) by the names of `HEALTHS`."""
         health = {name: np.ones((seconds, len(self.vehicles))) for name in HEALTHS}
-        for place, faults in enumerate(self.faults):
-            for fault in _present(faults, first, seconds):
+        for place, ours in enumerate(faults):
+            for fault in _present(ours, first, seconds):
                 apply_to_health(fault, {name: values[:, place] for name, values in health.items()}, first)
         return health
+
+
+class _FaultsInSight:
+    """The faults of one truck around the hour asked for; hours ascend."""
+
+    def __init__(self, faults: Iterator[Fault]):
+        self._coming, self._next, self._seen = faults, next(faults, None), []
+
+    def within(self, first: int, seconds: int) -> list[Fault]:
+        """Those that are present, or repaired, in `seconds` seconds from `first` on."""
+        self._seen = [fault for fault in self._seen if fault.end >= first]
+        while self._next is not None and self._next.begin < first + seconds:
+            self._seen.append(self._next)
+            self._next = next(self._coming, None)
+        return list(self._seen)
 
 
 def first_state(trucks: Trucks, air: np.ndarray) -> State:
@@ -218,11 +234,11 @@ def _channels(trucks, trace, conditions, health) -> dict[str, np.ndarray]:
     }
 
 
-def _present(faults: tuple[Fault, ...], first: int, seconds: int) -> list[Fault]:
+def _present(faults: list[Fault], first: int, seconds: int) -> list[Fault]:
     return [fault for fault in faults if fault.begin < first + seconds and fault.end > first]
 
 
-def _codes(faults: tuple[Fault, ...], first: int, seconds: int) -> np.ndarray:
+def _codes(faults: list[Fault], first: int, seconds: int) -> np.ndarray:
     codes = np.zeros(seconds, np.int8)
     for fault in _present(faults, first, seconds):
         codes[fault.seconds_in(first, seconds)] = CODES[fault.kind]

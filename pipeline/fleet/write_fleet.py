@@ -60,9 +60,7 @@ def write_fleet(settings: FleetSettings, folder: str | Path, form: str = "parque
             for vehicle, rows in simulate_fleet(settings, block):
                 writers[vehicle].write_batch(rows)
     _remove_others(folder / "rows", paths.values())
-    with atomic_write(folder / "labels.parquet") as temporary:
-        labels = [row for number in _numbers(settings) for row in label_rows(settings, number)]
-        pa.parquet.write_table(pa.Table.from_pylist(labels, LABELS), temporary)
+    _write_labels(settings, folder / "labels.parquet")
     write_json(folder / "fleet.json", _manifest(settings))
     return sorted(paths.values())
 
@@ -79,6 +77,13 @@ def _begin(folder: Path) -> None:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another folder"
         ) from error
+
+
+def _write_labels(settings: FleetSettings, path: Path) -> None:
+    with atomic_write(path) as temporary, pa.parquet.ParquetWriter(temporary, LABELS) as writer:
+        for block in settings.blocks(AT_ONCE):
+            labels = [row for vehicle in block for row in label_rows(settings, vehicle)]
+            writer.write_table(pa.Table.from_pylist(labels, LABELS))
 
 
 def _remove_others(folder: Path, paths: Iterable[Path]) -> None:

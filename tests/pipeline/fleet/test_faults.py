@@ -9,8 +9,9 @@ from pipeline.fleet import simulate_fleet as simulation
 from pipeline.fleet.faults import CODES, DRIFTS, KINDS, PUNCTURE, Fault, draw_faults
 from pipeline.fleet.fleet_settings import FleetSettings
 
-TWO_HOURS = FleetSettings(vehicles=1, hours=2.0, seed=3)
-BEGIN, END = 4500, 6600
+SETTINGS = FleetSettings(vehicles=1, hours=2.4, seed=3)
+ROWS = 8640
+BEGIN, END = 5400, 7500  # across the end of an hour
 
 
 def two_lives(monkeypatch, kind, channel, rate=0.0):
@@ -18,7 +19,7 @@ def two_lives(monkeypatch, kind, channel, rate=0.0):
     lives = []
     for faults in ((), (Fault(kind, channel, BEGIN, END, rate),)):
         monkeypatch.setattr(simulation, "draw_faults", lambda settings, vehicle, faults=faults: faults)
-        lives.append(columns(tables(TWO_HOURS, range(1))[0]))
+        lives.append(columns(tables(SETTINGS, range(1))[0]))
     return lives
 
 
@@ -76,14 +77,14 @@ def test_a_drifting_sensor_drifts_for_ten_minutes(monkeypatch):
 
 def test_the_workshop_repairs(monkeypatch):
     sound, broken = two_lives(monkeypatch, "alternator_failure", "")
-    assert broken["fault"].tolist() == [0] * BEGIN + [CODES["alternator_failure"]] * (END - BEGIN) + [0] * (7200 - END)
-    assert abs(mean_change(sound, broken, "battery_voltage", slice(END + 5, 7200))) < 0.1
+    assert broken["fault"].tolist() == [0] * BEGIN + [CODES["alternator_failure"]] * (END - BEGIN) + [0] * (ROWS - END)
+    assert abs(mean_change(sound, broken, "battery_voltage", slice(END + 5, ROWS))) < 0.1
 
 
 def test_the_schedule():
     settings = FleetSettings(vehicles=90, hours=50.0, seed=1, healthy_hours=2.0, fault_hours=1.0)
     for vehicle in range(90):
-        faults = draw_faults(settings, vehicle)
+        faults = list(draw_faults(settings, vehicle))
         assert faults[0].kind == KINDS[vehicle % len(KINDS)] and faults[0].begin >= 2 * 3600
         assert all(one.end < two.begin for one, two in zip(faults, faults[1:], strict=False))
         assert all(1200 <= one.end - one.begin <= 2400 for one in faults[:-1])

@@ -7,7 +7,7 @@ from pipeline.fleet.sensors import CHANNELS, DROPOUT_SECONDS, DROPOUTS, PLACE, S
 
 
 def report(vehicle, hours=1, value=50.0):
-    sensors = Sensors(1, vehicle, ())
+    sensors = Sensors(1, vehicle)
     truth = np.full((len(CHANNELS), 3600), value, np.float32)
     return np.concatenate([sensors.report(truth.copy(), 3600 * hour) for hour in range(hours)], axis=1)
 
@@ -42,5 +42,5 @@ def test_share_of_dropouts():
 
 def test_an_hour_cut_short_begins_like_a_whole_one():
     truth = np.full((len(CHANNELS), 3600), 50.0, np.float32)
-    whole, part = (Sensors(1, 7, ()).report(truth[:, :length].copy(), 0) for length in (3600, 1000))
+    whole, part = (Sensors(1, 7).report(truth[:, :length].copy(), 0) for length in (3600, 1000))
     assert np.array_equal(whole[:, :1000], part, equal_nan=True)
