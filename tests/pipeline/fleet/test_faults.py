@@ -58,7 +58,8 @@ def test_a_puncture_leaves_the_other_tyres(monkeypatch):
     sound, broken = two_lives(monkeypatch, "slow_puncture", "tyre_rear_left", 1 / 2000)
     absolute = (broken["tyre_rear_left"] + 101.3) / (sound["tyre_rear_left"] + 101.3)
     assert absolute[BEGIN + 2000] == pytest.approx(np.exp(-1), abs=0.005)
-    assert np.array_equal(sound["tyre_rear_right"], broken["tyre_rear_right"], equal_nan=True)
+    # From END on the fresh cargo takes less of the engine: even the speed may differ then.
+    assert np.array_equal(sound["tyre_rear_right"][:END], broken["tyre_rear_right"][:END], equal_nan=True)
 
 
 def test_a_stuck_sensor_says_one_thing_only(monkeypatch):
