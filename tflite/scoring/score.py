@@ -1,7 +1,6 @@
 """The score command: history and a .tflite -> scores as Parquet, the same bytes however the work is cut."""
 
 import hashlib
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.atomic_write import write_json
+from pipeline.beam_job import run_job
 from pipeline.facts import FACTS, Facts, WriteFacts, problem
 from pipeline.quiet_beam import beam
 from pipeline.user_error import UserError
-from pipeline.write_shards import WriteShards, write_parquet
 from tflite.runtimes import load_model, probe
 from tflite.runtimes.step_runtime import TensorSpec
 from tflite.scoring.history import History, ReadHistory, check_history
 from tflite.scoring.litert_handler import Inputs, LiteRTHandler
 from tflite.scoring.quiet_inference import PredictionResult, RunInference
+from tflite.scoring.score_shards import WriteScores
 
-SHARDS = tuple(f"scores/part-{index:05d}-of-00004.parquet" for index in range(4))
 FACTS_FILE = ".facts.jsonl"
 MANIFEST = "scores.json"
 
@@ -53,23 +52,21 @@ def score(
     loaded = load_model(model, **options)
     _check_inputs(loaded.inputs, inputs)
     _begin(folder)
-    empty = score_schema(loaded.outputs).empty_table()
-    pipeline = _pipeline(runner, runner_options)
-    _wire(pipeline, LiteRTHandler(model, inputs, **options), history, folder, empty)
-    pipeline.run().wait_until_finish()
+    handler, schema = LiteRTHandler(model, inputs, **options), score_schema(loaded.outputs)
+    run_job(lambda pipeline: _wire(pipeline, handler, history, folder, schema), runner, runner_options)
     facts = Facts.read(folder / FACTS_FILE)
     (folder / FACTS_FILE).unlink()
     for wrong in facts.problems("history", "model", "write"):
         raise UserError(wrong)
-    files = facts.of("file")
-    for path in (folder / "scores").iterdir():
-        if f"scores/{path.name}" not in files:
-            path.unlink()
+    if facts.total("steps") == 0:
+        raise UserError(f"{history.paths[0]}: no row, nor in any other file of the history; give rows to score")
+    for killed in (folder / "scores").glob(".part-*.tmp"):
+        killed.unlink()
     content = {
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "columns": list(history.columns),
         **{name: facts.total(name) for name in ("streams", "segments", "steps")},
-        "files": files,
+        "files": facts.of("file"),
     }
     write_json(folder / MANIFEST, content)
     return folder / MANIFEST
@@ -112,24 +109,16 @@ def _begin(folder: Path) -> None:
         ) from error
 
 
-def _pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
-    try:
-        chosen = beam.runners.create_runner(runner)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise UserError(f'runner "{runner}": {error}') from error
-    return beam.Pipeline(runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options)))
-
-
-def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: Path, empty: pa.Table) -> None:
+def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: Path, schema: pa.Schema) -> None:
     """Wires the job; all results are files below `folder`."""
     read = pipeline | "History" >> ReadHistory(history)
     scored = (
         read.segments
         | "Spread" >> beam.Reshuffle()
         | "Score" >> RunInference(handler)
-        | "Table" >> beam.ParDo(_ToTable(empty.schema)).with_outputs(FACTS, main="tables")
+        | "Table" >> beam.ParDo(_ToTable(schema)).with_outputs(FACTS, main="tables")
     )
-    written = scored.tables | "Write" >> WriteShards(folder, SHARDS, empty, ["stream", "time"], write_parquet)
+    written = scored.tables | "Write" >> WriteScores(folder, schema)
     (
         (read[FACTS], scored[FACTS], written)
         | "Facts" >> beam.Flatten()
@@ -138,7 +127,7 @@ def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, fol
 
 
 class _ToTable(beam.DoFn):
-    """PredictionResult -> (shard, table), or the fact that the model refused the segment."""
+    """PredictionResult -> table, or the fact that the model refused the segment."""
 
     def __init__(self, schema: pa.Schema):
         self.schema = schema
@@ -156,9 +145,4 @@ class _ToTable(beam.DoFn):
                 flat = pa.array(outputs[field.name].reshape(-1))
                 is_list = pa.types.is_fixed_size_list(field.type)
                 columns.append(pa.FixedSizeListArray.from_arrays(flat, field.type.list_size) if is_list else flat)
-        yield _shard(segment.stream), pa.table(columns, schema=self.schema)
-
-
-def _shard(stream: str) -> str:
-    """A hash of the name that is the same on every machine."""
-    return SHARDS[zlib.crc32(stream.encode()) % len(SHARDS)]
+        yield pa.table(columns, schema=self.schema)

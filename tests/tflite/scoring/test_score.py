@@ -164,6 +164,19 @@ def test_the_handler_travels_to_workers(gru_model):
     assert handler.load_model().runtime.outputs[0].name == "y"
 
 
+def test_leftovers_of_a_killed_run_go_and_what_is_not_ours_stays(gru_model, tmp_path):
+    place, out = write(tmp_path / "rows", rows()), tmp_path / "out"
+    (out / "scores").mkdir(parents=True)
+    (out / "scores/.part-00000-of-00004.parquet.1.tmp").write_text("half")
+    (out / "scores/part-00001-of-00004.parquet").write_text("of another run")
+    (out / "scores/notes.txt").write_text("the user's")
+    scored(gru_model, place, out)
+    assert (out / "scores/notes.txt").read_text() == "the user's"
+    (out / "scores/notes.txt").unlink()
+    scored(gru_model, place, tmp_path / "fresh")
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
 def refused(capsys, *arguments):
     capsys.readouterr()
     assert edgernn.main(["score", *map(str, arguments)]) == 2
@@ -196,6 +209,8 @@ def test_bad_history_is_one_line_and_nothing_half_written(model_file, tmp_path, 
     assert "--columns" in refused(capsys, model_file, *given[:4], *given[6:])
     assert "two rows at 2024-05-01T10:00:00" in refused(capsys, model_file, *given[:2], *given[4:])
     assert '"a" holds float, expected timestamps' in refused(capsys, model_file, *given, "--time", "a")
+    write(tmp_path / "empty", [])
+    assert "no row" in refused(capsys, model_file, *given[:1], tmp_path / "empty", *given[2:])
     (place / "cut.parquet").write_bytes((place / "0.parquet").read_bytes()[:300])
     assert "cut.parquet: not readable" in refused(capsys, model_file, *given)
     assert not (out / "scores.json").exists()
