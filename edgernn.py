@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
+from pipeline.beam_options import parse_with_beam_options
 from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
@@ -279,7 +280,7 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
-    arguments = parser().parse_args(argv)
+    arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
     return exit_status(lambda: arguments.run(arguments))
 
 

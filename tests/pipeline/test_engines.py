@@ -1,0 +1,39 @@
+"""The same bytes from every engine: the embedded runner's are the measure, the others run the same job."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+
+ENGINES = Path(__file__).parents[2] / "build" / "engines"
+PRISM, FLINK = ENGINES / "prism", ENGINES / "flink-job-server.jar"
+RUNS = {
+    "multi_threading": ("FnApiRunner", ["--direct_running_mode=multi_threading", "--direct_num_workers=2"], None),
+    "multi_processing": ("FnApiRunner", ["--direct_running_mode=multi_processing", "--direct_num_workers=2"], None),
+    "embedded job service": ("PortableRunner", ["--job_endpoint=embed", "--environment_type=LOOPBACK"], None),
+    "Prism": ("PrismRunner", [f"--prism_location={PRISM}"], PRISM),
+    "Flink": ("FlinkRunner", [f"--flink_job_server_jar={FLINK}", "--parallelism=2"], FLINK),
+}
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("engine", RUNS)
+def test_the_engine_gives_the_bytes_of_the_embedded_run(job, engine):
+    runner, options, needed = RUNS[engine]
+    if needed is not None and not needed.exists():
+        pytest.skip(f"{needed} is missing: `make engines` brings it")
+    job.scenario(('stream = "file"', 'stream = "note"'))
+    rows = job.seconds(180)
+    for number, row in enumerate(rows):
+        row[4] = "abc"[number % 3]
+    rows[20][1] = "fast"
+    job.rows(rows[:100])
+    job.rows([rows[5], *rows[100:]], "b.csv")
+    job.manifest()
+    arguments = [str(job.scenario_file), "--build", str(job.folder / "other"), "--runner", runner, "--", *options]
+    assert main(arguments) == 0
+    assert tree(job.folder / "other" / "pump" / "dataset") == tree(job.dataset)
