@@ -84,10 +84,11 @@ nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prov
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
-bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, training against Keras, the simulator, anew
+bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## steps against ONNX Runtime, training against Keras, simulator, rows against pyarrow
 	@for name in $(SCENARIOS); do $(EDGERNN) bench scenarios/$$name.toml; done
 	@$(EDGERNN) bench-qat
 	@$(EDGERNN) bench-fleet
+	@$(EDGERNN) bench-preprocess
 
 matrix: env ## every cell in every form: size, time, parity, contract; exit status 1 if one fails
 	$(EDGERNN) matrix

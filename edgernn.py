@@ -177,6 +177,17 @@ def bench_fleet(arguments: argparse.Namespace) -> None:
     write_json(arguments.build / "bench_fleet.json", entries)
 
 
+def bench_preprocess(arguments: argparse.Namespace) -> None:
+    """time the preprocess stage against scripts in pyarrow and polars on made-up rows, and on ten times as many"""
+    from pipeline.atomic_write import write_json
+    from pipeline.bench.bench_preprocess import bench_preprocess
+    from tflite.bench import print_bench
+
+    entries = bench_preprocess()
+    print_bench(entries)
+    write_json(arguments.build / "bench_preprocess.json", entries)
+
+
 def seeds(scenario: Scenario, build: Path) -> None:
     """train a scenario with several seeds: what quantization costs, and what fine-tuning gives back"""
     start_tensorflow()
@@ -215,7 +226,7 @@ def parser() -> argparse.ArgumentParser:
         if stage is convert:
             _add_conversion(sub)
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, bench_qat, bench_fleet):
+    for study in (matrix, slow, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)
