@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.__main__ import main
 from tests.pipeline.conftest import HEADER, SCENARIO, csv_text, one_row
 
-SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
+SETTINGS = settings(max_examples=15, deadline=None, derandomize=True)
 
 times = st.one_of(
     st.integers(0, 59).map(lambda second: one_row(second)[0]),
