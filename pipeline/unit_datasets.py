@@ -82,8 +82,10 @@ class _WriteUnit(beam.DoFn):
 def stretches(
     stream: str, rows: StreamRows, unit: int, units: WorkUnits
 ) -> Iterator[tuple[StreamRows, int | None, int | None]]:
-    """(rows, begin, end): the unit's spans that follow each other, with their halo; times from begin to before end are
-    the unit's own, in epoch ms; None: all are."""
+    """(rows, begin, end): the unit's spans that follow each other, with their halo.
+
+    Times from `begin` to before `end`, in epoch ms, are the unit's own; None: all are.
+    """
     if units.span_ms is None:
         yield rows, None, None
         return
@@ -124,7 +126,7 @@ class UnitFindings:
         bins["missing"] += int((series.rows[:own] == 0).sum())
         for code, part in enumerate(PARTS):
             runs = part_runs(series, parts, code)
-            self.longest[part] = max(self.longest[part], *(last - first + 1 for first, last in runs), 0, 0)
+            self.longest[part] = max([self.longest[part], *(last - first + 1 for first, last in runs)])
         train = codes == TRAIN
         for column in self.scenario.inputs:
             values = series.values[column.name][:own]
