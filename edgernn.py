@@ -281,8 +281,7 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--columns", metavar="A,B,..", help="columns in the model's order (default: by artifact.json)")
     group.add_argument("--max-gap", dest="max_gap_seconds", type=float, metavar="S", help="a longer hole starts anew")
     group.add_argument("--out", default=".", metavar="DIR", help="where scores/ and scores.json go (default: here)")
-    sub.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
-    sub.set_defaults(run=score)
+    sub.set_defaults(beam=[], run=score)
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:

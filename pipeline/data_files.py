@@ -92,7 +92,7 @@ def _simulated_files(scenario: Scenario, folder: Path) -> list[DataFile]:
     """Simulated anew: that is faster than the rest of the pipeline reads them, and never stale."""
     from pipeline.fleet.write_fleet import write_fleet
 
-    return [DataFile(path.name, str(path), sha256_of(path)) for path in write_fleet(scenario.fleet, folder)]
+    return [_local(path.name, path) for path in write_fleet(scenario.fleet, folder)]
 
 
 def _own_files(scenario: Scenario) -> list[DataFile]:
