@@ -17,7 +17,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix slow seeds long-run nightly lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix slow seeds long-run nightly engines lint lock clean
 
 all: run
 
@@ -84,10 +84,11 @@ nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prov
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
-bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## step times against ONNX Runtime, training against Keras, the simulator, anew
+bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## steps against ONNX Runtime, training against Keras, simulator, rows against pyarrow
 	@for name in $(SCENARIOS); do $(EDGERNN) bench scenarios/$$name.toml; done
 	@$(EDGERNN) bench-qat
 	@$(EDGERNN) bench-fleet
+	@$(EDGERNN) bench-preprocess
 
 matrix: env ## every cell in every form: size, time, parity, contract; exit status 1 if one fails
 	$(EDGERNN) matrix
@@ -100,6 +101,18 @@ seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tu
 
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml
+
+engines: build/engines/prism build/engines/flink-job-server.jar ## Prism and an embedded Flink for the tests (Go, Maven, Java 17)
+
+BEAM := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
+
+build/engines/prism: requirements.lock
+	GOBIN=$(CURDIR)/$(@D) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
+	@touch $@
+
+build/engines/flink-job-server.jar: engines/flink-job-server.xml
+	mvn --quiet --batch-mode -f $< package
+	@touch $@
 
 lint: env ## ruff
 	.venv/bin/ruff check .

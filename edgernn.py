@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
+from pipeline.beam_options import parse_with_beam_options
 from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
@@ -176,6 +177,17 @@ def bench_fleet(arguments: argparse.Namespace) -> None:
     write_json(arguments.build / "bench_fleet.json", entries)
 
 
+def bench_preprocess(arguments: argparse.Namespace) -> None:
+    """time the preprocess stage against scripts in pyarrow and polars on made-up rows, and on ten times as many"""
+    from pipeline.atomic_write import write_json
+    from pipeline.bench.bench_preprocess import bench_preprocess
+    from tflite.bench import print_bench
+
+    entries = bench_preprocess()
+    print_bench(entries)
+    write_json(arguments.build / "bench_preprocess.json", entries)
+
+
 def seeds(scenario: Scenario, build: Path) -> None:
     """train a scenario with several seeds: what quantization costs, and what fine-tuning gives back"""
     start_tensorflow()
@@ -214,7 +226,7 @@ def parser() -> argparse.ArgumentParser:
         if stage is convert:
             _add_conversion(sub)
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, bench_qat, bench_fleet):
+    for study in (matrix, slow, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)
@@ -269,8 +281,7 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--columns", metavar="A,B,..", help="columns in the model's order (default: by artifact.json)")
     group.add_argument("--max-gap", dest="max_gap_seconds", type=float, metavar="S", help="a longer hole starts anew")
     group.add_argument("--out", default=".", metavar="DIR", help="where scores/ and scores.json go (default: here)")
-    sub.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
-    sub.set_defaults(run=score)
+    sub.set_defaults(beam=[], run=score)
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
@@ -279,7 +290,7 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
-    arguments = parser().parse_args(argv)
+    arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
     return exit_status(lambda: arguments.run(arguments))
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pipeline.beam_options import parse_with_beam_options
 from pipeline.exit_status import exit_status
 from pipeline.scenario import load_scenario
 
@@ -14,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--build", default="build", metavar="DIR", help="where results go (default: build)")
     parser.add_argument("--data", metavar="DIR", help="local copies of registered data sets (default: $EDGERNN_DATA)")
     parser.add_argument("--runner", default="FnApiRunner", metavar="NAME", help="Beam runner (default: FnApiRunner)")
-    parser.add_argument("beam", nargs="*", metavar="-- BEAM OPTIONS", help="options passed on to the runner")
+    parser.set_defaults(beam=[])
+    parser.epilog = "What follows -- is passed on to the runner: -- --flink_master=host:8081"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 wrong input (one line on stderr), 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     add_arguments(parser)
-    arguments = parser.parse_args(argv)
+    arguments = parse_with_beam_options(parser, sys.argv[1:] if argv is None else argv)
     return exit_status(lambda: run(arguments))
 
 

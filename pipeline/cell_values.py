@@ -7,46 +7,60 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MISSING = pa.array(["", "na", "n/a", "nan", "null", "none"])
+MISSING_SPELLINGS = ["", *(way(one) for one in MISSING.to_pylist()[1:] for way in (str, str.upper, str.title)), "NaN"]
 ZONE = r"[Tt ]\d{2}:?\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 FINER_THAN_MS = r"(\.\d{3})\d+"
 SECONDS = r"^[+-]?\d+(\.\d*)?$"
-MOST_SECONDS = 1e11  # the year 5138; beyond are milliseconds or nonsense
+MOST_MILLISECONDS = 1e14  # the year 5138; seconds beyond are milliseconds, or nonsense
+NO_TEXT = pa.scalar(None, pa.string())
 
 
 @dataclass(frozen=True)
 class Cells:
-    """`values` (n,): float64 with NaN, or int64 epoch ms; `missing` and `unreadable` (n,): bool masks."""
+    """`values` (n,): float64 or float32 with NaN, or int64 epoch ms; `missing` and `unreadable` (n,): bool masks."""
 
     values: np.ndarray
     missing: np.ndarray
     unreadable: np.ndarray
 
 
+@dataclass(frozen=True)
+class Times(Cells):
+    """`offsets`: of the times that are ISO, whether any came "with" or "without" an offset from UTC."""
+
+    offsets: frozenset[str]
+
+
 def read_numbers(cells: pa.Array) -> Cells:
-    """Real numbers; an empty cell, NA, NaN or null is missing. Infinities are read as such."""
+    """Real numbers; an empty cell, NA, NaN or null is missing. Infinities are read as such. float32 stays float32."""
     if _is_text(cells.type):
         missing, numbers = _read_text(cells, pa.float64())
     elif _is_number(cells.type):
-        missing, numbers = pc.is_null(cells), pc.cast(cells, pa.float64())
+        kept = pa.float32() if cells.type == pa.float32() else pa.float64()
+        missing, numbers = pc.is_null(cells), pc.cast(cells, kept)
     else:
         missing, numbers = pc.is_null(cells), pa.nulls(len(cells), pa.float64())
     return _cells(numbers, missing, np.nan)
 
 
-def read_times(cells: pa.Array) -> Cells:
-    """Epoch milliseconds (finer parts cut off) of ISO times, or of seconds since the epoch or since a start.
+def read_times(cells: pa.Array, unit: str = "s") -> Times:
+    """Epoch milliseconds (finer parts cut off) of ISO times, or of seconds or ms ("ms") since the epoch or a start.
 
     Without an offset an ISO time is read as UTC.
     """
+    missing, offsets = pc.is_null(cells), frozenset()
     if _is_text(cells.type):
-        missing, times = _read_text(cells, pa.timestamp("ms"))
+        missing, times, offsets = _read_text_times(cells, unit)
     elif pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
-        missing, times = pc.is_null(cells), pc.cast(cells, pa.timestamp("ms"), safe=False)
+        times = pc.cast(cells, pa.timestamp("ms", getattr(cells.type, "tz", None)), safe=False)
+        offsets = frozenset(["with" if getattr(cells.type, "tz", None) else "without"])
     elif _is_number(cells.type):
-        missing, times = pc.is_null(cells), _seconds_to_times(pc.cast(cells, pa.float64()))
+        numbers = pc.cast(cells, pa.float64())
+        times = _numbers_to_times(numbers, unit)
     else:
-        missing, times = pc.is_null(cells), pa.nulls(len(cells), pa.timestamp("ms"))
-    return _cells(pc.cast(times, pa.int64()), missing, 0)
+        times = pa.nulls(len(cells), pa.timestamp("ms"))
+    read = _cells(pc.cast(times, pa.int64()), missing, 0)
+    return Times(read.values, read.missing, read.unreadable, offsets)
 
 
 def shown(cell: pa.Scalar) -> str:
@@ -71,37 +85,45 @@ def _read_text(cells: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
     """(missing, values) of text cells; values are null where they are missing or unreadable."""
     try:
         values = pc.cast(pc.cast(cells, pa.string()), kind)  # the quick way, for batches without a flaw
-        if pa.types.is_floating(kind):
-            missing = pc.fill_null(pc.is_nan(values), True)
-            return missing, values
-        return pc.is_null(values), values
+        return pc.fill_null(pc.is_nan(values), True), values
     except pa.ArrowInvalid:
-        text = read_text(cells)
+        missing, text = _present_text(cells)
+    return missing, _cast_each(text, kind)
+
+
+def _present_text(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """(missing, trimmed text); the text is null where it is missing or undecodable."""
+    text = read_text(cells)
     missing = pc.or_(pc.is_null(cells), pc.fill_null(pc.is_in(pc.utf8_lower(text), MISSING), False))
-    text = pc.if_else(missing, pa.scalar(None, pa.string()), text)
-    return missing, _cast_each(text, kind) if pa.types.is_floating(kind) else _cast_times(text)
+    return missing, pc.if_else(missing, NO_TEXT, text)
 
 
-def _seconds_to_times(seconds: pa.Array) -> pa.Array:
-    """Timestamps in ms; null where a number cannot be a time."""
-    sane = pc.fill_null(pc.less(pc.abs(seconds), MOST_SECONDS), False)
-    milliseconds = pc.floor(pc.multiply(pc.if_else(sane, seconds, pa.scalar(None, pa.float64())), 1000.0))
-    return pc.cast(pc.cast(milliseconds, pa.int64()), pa.timestamp("ms"))
-
-
-def _cast_times(text: pa.Array) -> pa.Array:
+def _read_text_times(cells: pa.Array, unit: str) -> tuple[pa.Array, pa.Array, frozenset[str]]:
+    """(missing, times, offsets); times are null where they are missing or unreadable."""
+    try:
+        times = pc.cast(pc.cast(cells, pa.string()), pa.timestamp("ms"))
+        return pc.is_null(times), times, frozenset(["without"])
+    except pa.ArrowInvalid:
+        missing, text = _present_text(cells)
     counted = pc.fill_null(pc.match_substring_regex(text, SECONDS), False)
-    seconds = pc.cast(pc.if_else(counted, text, pa.scalar(None, pa.string())), pa.float64())
-    return pc.coalesce(_cast_iso(pc.if_else(counted, pa.scalar(None, pa.string()), text)), _seconds_to_times(seconds))
+    numbers = pc.cast(pc.if_else(counted, text, NO_TEXT), pa.float64())
+    iso = pc.replace_substring_regex(pc.if_else(counted, NO_TEXT, text), FINER_THAN_MS, r"\1")
+    zoned = pc.fill_null(pc.match_substring_regex(iso, ZONE), False)
+    plain = _cast_each(pc.if_else(zoned, NO_TEXT, iso), pa.timestamp("ms"))
+    with_zone = pc.cast(_cast_each(pc.if_else(zoned, iso, NO_TEXT), pa.timestamp("ms", tz="UTC")), pa.timestamp("ms"))
+    offsets = {"with": with_zone, "without": plain}
+    seen = frozenset(name for name, times in offsets.items() if times.null_count < len(times))
+    return missing, pc.coalesce(plain, with_zone, _numbers_to_times(numbers, unit)), seen
 
 
-def _cast_iso(text: pa.Array) -> pa.Array:
-    text = pc.replace_substring_regex(text, FINER_THAN_MS, r"\1")
-    zoned = pc.fill_null(pc.match_substring_regex(text, ZONE), False)
-    nothing = pa.scalar(None, pa.string())
-    plain = _cast_each(pc.if_else(zoned, nothing, text), pa.timestamp("ms"))
-    with_zone = _cast_each(pc.if_else(zoned, text, nothing), pa.timestamp("ms", tz="UTC"))
-    return pc.coalesce(plain, pc.cast(with_zone, pa.timestamp("ms")))
+def _numbers_to_times(numbers: pa.Array, unit: str) -> pa.Array:
+    """Timestamps in ms; null where a number cannot be a time."""
+    milliseconds = numbers if unit == "ms" else pc.multiply(numbers, 1000.0)
+    sane = pc.fill_null(pc.less(pc.abs(milliseconds), MOST_MILLISECONDS), False)
+    return pc.cast(
+        pc.cast(pc.floor(pc.if_else(sane, milliseconds, pa.scalar(None, pa.float64()))), pa.int64()),
+        pa.timestamp("ms"),
+    )
 
 
 def _cast_each(cells: pa.Array, kind: pa.DataType) -> pa.Array:

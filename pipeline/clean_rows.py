@@ -2,108 +2,99 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.cell_values import read_numbers, read_text, read_times, shown
-from pipeline.quiet_beam import beam
-from pipeline.row_schema import FILE, REJECTED, ROW, clean_schema, read_columns, stream_column
+from pipeline.row_schema import FILE, REJECTED, ROW, STREAM, TIME, read_columns, stream_column
 from pipeline.scenario import Column, Scenario
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 NOT_A_TIME = "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"
 
 
-class CleanRows(beam.PTransform):
-    """Raw batches -> clean batches (main), rejected rows ("rejected")."""
-
-    def __init__(self, scenario: Scenario):
-        super().__init__()
-        self.scenario = scenario
-
-    def expand(self, raw):
-        return raw | beam.ParDo(_CleanBatch(self.scenario)).with_outputs("rejected", main="rows")
-
-
-class _CleanBatch(beam.DoFn):
-    def __init__(self, scenario: Scenario):
-        self.scenario = scenario
-
-    def process(self, raw: pa.RecordBatch):
-        clean, rejected = clean_batch(raw, self.scenario)
-        if len(clean):
-            yield clean
-        if len(rejected):
-            yield beam.pvalue.TaggedOutput("rejected", rejected)
-
-
 class Verdicts:
     """For each row of a batch the first reason found against it."""
 
-    def __init__(self, raw: pa.RecordBatch):
-        self.raw = raw
-        self.column = np.full(len(raw), None, object)
-        self.reason = np.full(len(raw), None, object)
+    def __init__(self, size: int):
+        self.kept = np.ones(size, bool)
+        self.reasons: dict[int, tuple[str, str]] = {}
 
     def reject(self, where: np.ndarray, column: str, reason: str) -> None:
-        where = where & (self.reason == None)  # noqa: E711 (element by element)
-        self.column[where] = column
-        self.reason[where] = reason
-
-    @property
-    def kept(self) -> np.ndarray:
-        return self.reason == None  # noqa: E711
-
-    def rejected(self) -> pa.RecordBatch:
-        rows = np.flatnonzero(~self.kept)
-        values = [shown(self.raw[self.column[row]][row]) for row in rows]
-        taken = self.raw.take(pa.array(rows))
-        return pa.RecordBatch.from_arrays(
-            [
-                taken[FILE],
-                taken[ROW],
-                pa.array(self.column[rows], pa.string()),
-                pa.array(values, pa.string()),
-                pa.array(self.reason[rows], pa.string()),
-            ],
-            schema=REJECTED,
-        )
+        rows = np.flatnonzero(where & self.kept)
+        self.kept[rows] = False
+        self.reasons |= dict.fromkeys(rows.tolist(), (column, reason))
 
 
-def clean_batch(raw: pa.RecordBatch, scenario: Scenario) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """The rows that can be used, as floats; and the others, with the first reason against each."""
-    verdicts = Verdicts(raw)
-    times = read_times(raw[scenario.data.time])
-    verdicts.reject(times.missing, scenario.data.time, "time is missing")
-    verdicts.reject(
-        times.unreadable, scenario.data.time, "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"
-    )
-    streams = _streams(raw, scenario, verdicts)
-    values = [_numbers(raw, column, verdicts) for column in read_columns(scenario)]
-    columns = [raw[FILE], raw[ROW], streams, pa.array(times.values, pa.int64()), *map(pa.array, values)]
-    clean = pa.RecordBatch.from_arrays(columns, schema=clean_schema(scenario))
-    return clean.filter(pa.array(verdicts.kept)), verdicts.rejected()
+def clean_batch(
+    file: str, numbers: np.ndarray, raw: pa.RecordBatch, scenario: Scenario
+) -> tuple[pa.RecordBatch, pa.RecordBatch, frozenset[str]]:
+    """The rows that can be used, as numbers; the others, with the first reason against each; the offsets of the times.
+
+    Args:
+        numbers: (rows,) where in the file each row stands, from 1.
+    """
+    verdicts = Verdicts(len(raw))
+    name = scenario.data.time
+    times = read_times(raw[name], scenario.data.time_unit)
+    verdicts.reject(times.missing, name, "time is missing")
+    verdicts.reject(times.unreadable, name, NOT_A_TIME)
+    columns = {
+        ROW: pa.array(numbers, pa.int64()),
+        STREAM: _streams(file, raw, scenario, verdicts),
+        TIME: pa.array(times.values, pa.int64()),
+    }
+    for column in read_columns(scenario):
+        columns[column.name] = pa.array(_numbers(raw, column, verdicts))
+    clean = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    if verdicts.reasons:
+        clean = clean.filter(pa.array(verdicts.kept))
+    return clean.replace_schema_metadata({FILE: file}), _rejected(file, numbers, raw, verdicts), times.offsets
 
 
-def _streams(raw: pa.RecordBatch, scenario: Scenario, verdicts: Verdicts) -> pa.Array:
-    if scenario.data.stream == "file":
-        return raw[FILE]
+def _streams(file: str, raw: pa.RecordBatch, scenario: Scenario, verdicts: Verdicts) -> pa.DictionaryArray:
     name = stream_column(scenario)
     if name is None:
-        return pa.repeat(scenario.name, len(raw))
+        stream = file if scenario.data.stream == "file" else scenario.name
+        return pa.DictionaryArray.from_arrays(np.zeros(len(raw), np.int32), pa.array([stream]))
     streams = read_text(raw[name])
-    unnamed = [not stream for stream in streams.to_pylist()]
-    verdicts.reject(np.array(unnamed, bool), name, "stream is missing")
-    return streams
+    unnamed = pc.fill_null(pc.equal(pc.utf8_length(streams), 0), True)
+    verdicts.reject(unnamed.to_numpy(zero_copy_only=False), name, "stream is missing")
+    return pc.dictionary_encode(pc.fill_null(streams, ""))
 
 
 def _numbers(raw: pa.RecordBatch, column: Column, verdicts: Verdicts) -> np.ndarray:
-    """Float64 values (rows,) of one column in its unit; a missing reading is NaN, no reason to reject."""
+    """Values (rows,) of one column in its unit, float32 where they are so in the file, else float64.
+
+    A missing reading is NaN, no reason to reject; so are all where the file lacks the column.
+    """
+    if column.name not in raw.schema.names:
+        return np.full(len(raw), np.nan, np.float32)
     cells = read_numbers(raw[column.name])
     values = cells.values
-    verdicts.reject(cells.unreadable, column.name, "not a number")
-    verdicts.reject(np.isinf(values), column.name, "not finite")
-    verdicts.reject(np.abs(values) > FLOAT32_MAX, column.name, "too large for float32")
+    checks = [
+        (cells.unreadable, "not a number"),
+        (np.isinf(values), "not finite"),
+        (np.abs(values) > FLOAT32_MAX, "too large for float32"),
+    ]
     if column.minimum is not None:
-        verdicts.reject(values < column.minimum, column.name, f"below min = {column.minimum:g} {column.unit}")
+        checks.append((values < column.minimum, f"below min = {column.minimum:g} {column.unit}"))
     if column.maximum is not None:
-        verdicts.reject(values > column.maximum, column.name, f"above max = {column.maximum:g} {column.unit}")
+        checks.append((values > column.maximum, f"above max = {column.maximum:g} {column.unit}"))
+    for where, reason in checks:
+        if where.any():
+            verdicts.reject(where, column.name, reason)
     return values
+
+
+def _rejected(file: str, numbers: np.ndarray, raw: pa.RecordBatch, verdicts: Verdicts) -> pa.RecordBatch:
+    rows = [
+        {
+            "file": file,
+            "row": int(numbers[row]),
+            "column": column,
+            "value": shown(raw[column][row]),
+            "reason": reason,
+        }
+        for row, (column, reason) in sorted(verdicts.reasons.items())
+    ]
+    return pa.RecordBatch.from_pylist(rows, REJECTED)

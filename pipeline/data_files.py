@@ -1,5 +1,6 @@
 """The files of a scenario, sorted by name: from a local copy, the cache, fetched, or the user's own."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,19 +9,34 @@ from pathlib import Path
 
 from pipeline.data_sets import DATA_SETS, DataSet, Simulation
 from pipeline.fetch_data import check_sha256, fetch, sha256_of
+from pipeline.open_file import is_remote, open_file
+from pipeline.quiet_beam import beam
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
-ENDINGS = (".csv", ".csv.gz", ".parquet")
+ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 
 @dataclass(frozen=True, order=True)
 class DataFile:
-    """`name` is relative to the folder all files share; it is the stream name with data.stream = "file"."""
+    """`name` is relative to the folder all files share; it is the stream name with data.stream = "file".
+
+    `state` is what changes when somebody writes to the file; None where the file system does not say.
+    """
 
     name: str
     path: str
     sha256: str
+    size: int = 0
+    state: tuple[int, int] | None = None
+
+
+def file_state(path: str) -> tuple[int, int] | None:
+    """(bytes, time of the last change in ns) of a local file."""
+    if is_remote(path):
+        return None
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None = None) -> list[DataFile]:
@@ -48,9 +64,14 @@ def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None 
         check_sha256(folder / name, digest)
     shared = os.path.commonpath([os.path.dirname(name) for name in data_set.files])
     return sorted(
-        DataFile(os.path.relpath(name, shared or "."), str(folder / name), digest)
-        for name, digest in data_set.files.items()
+        _local(os.path.relpath(name, shared or "."), folder / name, digest) for name, digest in data_set.files.items()
     )
+
+
+def _local(name: str, path: Path, digest: str | None = None) -> DataFile:
+    """The state is taken before the sum: a change in between is noticed when the file is read."""
+    state = file_state(str(path))
+    return DataFile(name, str(path), digest or sha256_of(path), state[0], state)
 
 
 def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
@@ -71,22 +92,55 @@ def _simulated_files(scenario: Scenario, folder: Path) -> list[DataFile]:
     """Simulated anew: that is faster than the rest of the pipeline reads them, and never stale."""
     from pipeline.fleet.write_fleet import write_fleet
 
-    return [DataFile(path.name, str(path), sha256_of(path)) for path in write_fleet(scenario.fleet, folder)]
+    return [_local(path.name, path) for path in write_fleet(scenario.fleet, folder)]
 
 
 def _own_files(scenario: Scenario) -> list[DataFile]:
+    if is_remote(scenario.data.path):
+        return _remote_files(scenario)
     given = Path(scenario.data.path)
     place = given if given.is_absolute() else scenario.path.parent / given
     root, paths = _matching(place)
     if not paths:
-        raise UserError(
-            f"{scenario.path}: data.path: no files at {place}; expected a file, a glob, or a folder with"
-            f" files that end in {', '.join(ENDINGS)}"
-        )
+        raise _no_files(scenario, place)
     try:
-        return sorted(DataFile(path.relative_to(root).as_posix(), str(path), sha256_of(path)) for path in paths)
+        return sorted(_local(path.relative_to(root).as_posix(), path) for path in paths)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
+
+
+def _remote_files(scenario: Scenario) -> list[DataFile]:
+    """A folder (with / at its end) or glob on a file system of Beam; names are relative to what stands before the *."""
+    pattern = scenario.data.path + "**" * scenario.data.path.endswith("/")
+    try:
+        found = beam.io.filesystems.FileSystems.match([pattern])[0].metadata_list
+        found = [one for one in found if "*" not in pattern or one.path.endswith(ENDINGS)]
+        if not found:
+            raise _no_files(scenario, scenario.data.path)
+        root = os.path.commonpath([os.path.dirname(one.path) for one in found])
+        return sorted(
+            DataFile(os.path.relpath(one.path, root), one.path, _remote_sha256(one.path), one.size_in_bytes)
+            for one in found
+        )
+    except (ValueError, OSError, beam.io.filesystem.BeamIOError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{scenario.path}: data.path: {scenario.data.path} cannot be read ({error})") from error
+
+
+def _remote_sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open_file(path, unpack=False) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _no_files(scenario: Scenario, place: str | Path) -> UserError:
+    return UserError(
+        f"{scenario.path}: data.path: no files at {place}; expected a file, a glob, or a folder with"
+        f" files that end in {', '.join(ENDINGS)}"
+    )
 
 
 def _matching(place: Path) -> tuple[Path, Iterable[Path]]:

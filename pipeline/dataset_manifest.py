@@ -1,6 +1,6 @@
 """dataset.json: made from the facts of a run, or refused with the reason why these data cannot be used."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +13,8 @@ from pipeline.data_files import DataFile
 from pipeline.facts import Facts
 from pipeline.feature_stats import Moments, merge_moments
 from pipeline.scenario import Scenario
-from pipeline.split_rows import PARTS
 from pipeline.user_error import UserError
 from pipeline.window_rows import WINDOW_SHARDS
-from pipeline.write_shards import REJECTED_SHARD
 
 FORMAT = 1
 
@@ -30,7 +28,6 @@ def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts
     _refuse(facts.problems("write"))
     _refuse(facts.problems("read"))
     _check_rejected(scenario, facts, folder)
-    _refuse(facts.problems("gap"))
     _check_windows(scenario, facts)
     moments = _training_moments(scenario, facts)
     _check_columns(scenario, moments)
@@ -51,10 +48,11 @@ def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts
         "windows": asdict(scenario.windows) | {"last_lead": scenario.forecast.last_lead},
         "split": {key: value for key, value in asdict(scenario.split).items() if value is not None},
         "counts": dataset_counts(facts),
-        "statistics": {name: one.as_dict() for name, one in moments.items()},
+        "statistics": _statistics(moments, facts),
         "source": {"set": scenario.data.set, "sha256": {file.name: file.sha256 for file in files}},
         "files": facts.of("file"),
-        "streams": list(facts.of("bins")),
+        "streams": list(stream_bins(facts)),
+        "overlaps": _overlaps(facts),
     }
     if scenario.normalize.by == "stream":
         manifest["stream_statistics"] = {
@@ -66,19 +64,39 @@ def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts
 
 def dataset_counts(facts: Facts) -> dict[str, Any]:
     """Rows, bins and windows; every row that came in is accounted for."""
-    rows_in, kept, rejected = (facts.total(name) for name in ("rows_in", "rows_kept", "written rejected/part"))
-    if rows_in != kept + rejected:
-        raise RuntimeError(f"{rows_in} rows in, but {kept} kept and {rejected} rejected: rows were lost")
-    bins = facts.of("bins").values()
+    rows_in, kept, merged, rejected = (
+        facts.total(name) for name in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")
+    )
+    if rows_in != kept + merged + rejected:
+        raise RuntimeError(f"{rows_in} rows in, but {kept} kept, {merged} merged, {rejected} rejected: rows were lost")
+    bins = stream_bins(facts).values()
     return {
         "rows_in": rows_in,
         "rows_kept": kept,
+        "rows_merged": merged,
         "rows_rejected": rejected,
         "rows_out_of_order": facts.total("rows_out_of_order"),
-        "bins": sum(one[part] for one in bins for part in PARTS),
+        "bins": sum(one["bins"] for one in bins),
         "missing_bins": sum(one["missing"] for one in bins),
-        "windows": {part: facts.total(f"written windows/{part}") for part in WINDOW_SHARDS},
+        "segments": facts.total("segments"),
+        "windows": {part: facts.total(f"windows {part}") for part in WINDOW_SHARDS},
     }
+
+
+def _overlaps(facts: Facts) -> list[dict[str, Any]]:
+    """The files that have rows of one stream for the same times."""
+    rows = Counter()
+    for stream, (first, other, number) in facts.all("overlap"):
+        rows[(stream, first, other)] += number
+    return [{"stream": key[0], "files": list(key[1:]), "rows": number} for key, number in sorted(rows.items())]
+
+
+def stream_bins(facts: Facts) -> dict[str, Counter[str]]:
+    """For each stream the bins of each part, all its bins, and those that no row fell into."""
+    total = defaultdict(Counter)
+    for stream, bins in sorted(facts.all("bins"), key=lambda fact: fact[0]):
+        total[stream].update(bins)
+    return total
 
 
 def _refuse(problems: list[str]) -> None:
@@ -92,7 +110,7 @@ def _check_rejected(scenario: Scenario, facts: Facts, folder: Path) -> None:
     rejected, rows_in = counts["rows_rejected"], counts["rows_in"]
     if rejected <= scenario.data.max_rejected * rows_in and rejected < rows_in:
         return
-    rows = pyarrow.parquet.read_table(folder / REJECTED_SHARD)
+    rows = pyarrow.parquet.read_table(folder / "rejected")
     kinds = Counter(zip(rows["column"].to_pylist(), rows["reason"].to_pylist(), strict=True))
     (column, reason), number = kinds.most_common(1)[0]
     alike = rows.filter((pc.field("column") == column) & (pc.field("reason") == reason))
@@ -102,7 +120,7 @@ def _check_rejected(scenario: Scenario, facts: Facts, folder: Path) -> None:
     raise UserError(
         f"{rejected} of {rows_in} rows rejected, {limit if rejected < rows_in else 'none is left'}; {number}"
         f' because: {where}{reason}, first in {first["file"]} row {first["row"]}: "{first["value"]}"; all are'
-        f" listed in {folder / REJECTED_SHARD}"
+        f" listed in {folder / 'rejected'}"
     )
 
 
@@ -111,19 +129,27 @@ def _check_windows(scenario: Scenario, facts: Facts) -> None:
     windows = dataset_counts(facts)["windows"]
     for part, number in windows.items():
         if number == 0:
-            longest = max((one[part] for one in facts.of("bins").values()), default=0)
+            longest = max((length for of, length in facts.all("longest") if of == part), default=0)
             raise UserError(
                 f"{scenario.path}: no {part} window: one takes {steps} steps (windows.length"
                 f" {scenario.windows.length} + last lead {scenario.forecast.last_lead}), the longest {part}"
-                f" part of a stream has {longest}; shorten the windows, move the split or give more rows"
+                f" part of a segment has {longest}; shorten the windows, raise data.max_gap, move the split or give"
+                " more rows"
             )
 
 
 def _training_moments(scenario: Scenario, facts: Facts) -> dict[str, Moments]:
-    streams = facts.of("training_moments").values()
     return {
-        column.name: merge_moments(Moments(*stream[column.name]) for stream in streams) for column in scenario.inputs
+        column.name: merge_moments(Moments(*one) for name, one in facts.all("moments") if name == column.name)
+        for column in scenario.inputs
     }
+
+
+def _statistics(moments: dict[str, Moments], facts: Facts) -> dict[str, dict[str, Any]]:
+    quantiles = defaultdict(dict)
+    for column, found in sorted(facts.all("quantiles"), key=str):
+        quantiles[column] |= found
+    return {name: one.as_dict() | {"quantiles": quantiles[name]} for name, one in moments.items()}
 
 
 def _check_columns(scenario: Scenario, moments: dict[str, Moments]) -> None:

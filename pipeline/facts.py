@@ -64,6 +64,10 @@ class Facts:
     def total(self, name: str) -> int:
         return sum(number for key, number in self._by_kind["count"] if key == name)
 
+    def all(self, kind: str) -> list[tuple[str, Any]]:
+        """(key, value) of every fact of a kind, in the order of the file."""
+        return self._by_kind[kind]
+
     def of(self, kind: str) -> dict[str, Any]:
         """The facts of a kind that has one value per key, keys sorted."""
         return dict(sorted(self._by_kind[kind]))

@@ -1,36 +1,38 @@
-"""Statistics of the readings on the grid, exact sums, merged in the order of the stream names.
+"""Statistics of float32 readings, exact: sums are whole numbers, so that their order can never matter.
 
-Sums are rounded once (math.fsum): the same readings give the same bits in any order and on any machine.
+Every finite float32 is a multiple of 2^-149. Sums of readings are kept in that unit and sums of squares in its square,
+as integers of any size; only the mean and the standard deviation at the end are rounded, once.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.facts import Fact
-from pipeline.quiet_beam import beam
-from pipeline.scenario import Scenario
-from pipeline.split_rows import PARTS, in_part
+UNIT_BITS = 149
 
 
 @dataclass(frozen=True)
 class Moments:
-    """`bins` seen, `number` with a reading; of the readings mean, sum of squared deviations and range."""
+    """`bins` seen, `number` with a reading; `total` in 2^-149 and `squares` in 2^-298 of the unit; range."""
 
-    bins: int
+    bins: int = 0
     number: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
+    total: int = 0
+    squares: int = 0
     minimum: float | None = None
     maximum: float | None = None
 
     @property
+    def mean(self) -> float:
+        return self.total / (self.number << UNIT_BITS) if self.number else 0.0
+
+    @property
     def std(self) -> float:
         """Population standard deviation, in the unit of the column."""
-        return math.sqrt(self.squares / self.number) if self.number else 0.0
+        spread = self.number * self.squares - self.total**2
+        return math.sqrt(spread / (self.number**2 << 2 * UNIT_BITS)) if self.number else 0.0
 
     def as_dict(self) -> dict[str, float | None]:
         """As in dataset.json; without any reading there are only nulls."""
@@ -44,63 +46,49 @@ class Moments:
         }
 
 
-class FeatureStats(beam.PTransform):
-    """Split series -> facts: per stream its bins by part and the moments of its training bins."""
-
-    def __init__(self, scenario: Scenario):
-        super().__init__()
-        self.scenario = scenario
-
-    def expand(self, series):
-        return series | beam.FlatMap(stream_facts, scenario=self.scenario)
-
-
-def stream_facts(series: pa.Table, scenario: Scenario) -> list[Fact]:
-    """`bins` and `training_moments` of one series; with normalize.by = "stream" `stream_moments` too."""
-    stream = series["stream"][0].as_py()
-    bins = {part: int(in_part(series, part).sum()) for part in PARTS}
-    missing = int((~series["observed"].to_numpy()).sum())
-    facts = [
-        ("bins", stream, bins | {"missing": missing}),
-        ("training_moments", stream, _columns_moments(series, in_part(series, "train"), scenario)),
-    ]
-    if scenario.normalize.by == "stream":
-        rows = series["rows"].to_numpy()
-        first = np.cumsum(rows) - rows < scenario.normalize.rows
-        facts.append(("stream_moments", stream, _columns_moments(series, first, scenario)))
-    return facts
-
-
-def _columns_moments(series: pa.Table, where: np.ndarray, scenario: Scenario) -> dict[str, tuple]:
-    """Of the inputs only: nobody looks at labels before the test."""
-    return {column.name: astuple(moments_of(series[column.name].to_numpy()[where])) for column in scenario.inputs}
-
-
 def moments_of(values: np.ndarray) -> Moments:
-    """Moments of float values (bins,), NaN = no reading."""
-    present = values[~np.isnan(values)].astype(np.float64)
+    """Moments of float32 values (bins,), NaN = no reading."""
+    present = values[~np.isnan(values)]
     if not len(present):
         return Moments(len(values))
-    mean = math.fsum(present) / len(present)
-    squares = math.fsum((present - mean) ** 2)
-    return Moments(len(values), len(present), mean, squares, float(present.min()), float(present.max()))
+    total, squares = exact_sums(present)
+    return Moments(len(values), len(present), total, squares, float(present.min()), float(present.max()))
+
+
+def exact_sums(values: np.ndarray) -> tuple[int, int]:
+    """The sum of finite float32 values in 2^-149 and of their squares in 2^-298.
+
+    A value is mantissa * 2^exponent; the mantissas of each exponent are summed, as floats far below 2^53.
+    """
+    total = squares = 0
+    for block in np.array_split(values, len(values) // (1 << 24) + 1):
+        bits = block.view(np.uint32)
+        exponent = (bits >> 23 & 0xFF).astype(np.int64)
+        mantissa = ((bits & 0x7FFFFF) + ((exponent > 0).astype(np.uint32) << 23)).astype(np.int64)
+        square = mantissa * mantissa
+        for name, weights in (
+            ("total", np.where(bits >> 31, -mantissa, mantissa)),
+            ("low", square & 0xFFFFFF),
+            ("high", square >> 24),
+        ):
+            for place, amount in enumerate(np.bincount(exponent, weights).tolist()):
+                shift = max(place, 1) - 1
+                if name == "total":
+                    total += int(amount) << shift
+                else:
+                    squares += int(amount) << 2 * shift + 24 * (name == "high")
+    return total, squares
 
 
 def merge_moments(parts: Iterable[Moments]) -> Moments:
-    """The moments of all parts together (Chan, Golub and LeVeque 1983, equation 2.1).
-
-    The order matters in the last bits: give the parts in a fixed order.
-    """
-    whole = Moments(0)
-    for part in parts:
-        bins = whole.bins + part.bins
-        number = whole.number + part.number
-        if not part.number or not whole.number:
-            known = part if part.number else whole
-            whole = Moments(bins, number, known.mean, known.squares, known.minimum, known.maximum)
-            continue
-        apart = part.mean - whole.mean
-        mean = whole.mean + apart * part.number / number
-        squares = whole.squares + part.squares + apart**2 * whole.number * part.number / number
-        whole = Moments(bins, number, mean, squares, min(whole.minimum, part.minimum), max(whole.maximum, part.maximum))
-    return whole
+    """The moments of all parts together, the same in any order."""
+    parts = list(parts)
+    known = [part for part in parts if part.number]
+    return Moments(
+        sum(part.bins for part in parts),
+        sum(part.number for part in parts),
+        sum(part.total for part in parts),
+        sum(part.squares for part in parts),
+        min((part.minimum for part in known), default=None),
+        max((part.maximum for part in known), default=None),
+    )

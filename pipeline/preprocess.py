@@ -1,38 +1,31 @@
 """The Beam job: the rows of a scenario -> build/<scenario>/dataset/."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import pyarrow as pa
 from rich.console import Console
 
 from pipeline.atomic_write import write_json
-from pipeline.clean_rows import CleanRows
 from pipeline.data_files import DataFile, find_files
 from pipeline.data_sets import DATA_SETS
 from pipeline.dataset_manifest import dataset_manifest
-from pipeline.facts import FACTS, Facts, WriteFacts
-from pipeline.feature_stats import FeatureStats
+from pipeline.dealt_rows import DEALT, DealRows
+from pipeline.exact_quantiles import ExactQuantiles
+from pipeline.facts import FACTS, Facts, WriteFacts, count
 from pipeline.quiet_beam import beam
 from pipeline.read_rows import ReadRows
-from pipeline.resample_rows import ResampleRows
-from pipeline.row_schema import REJECTED, series_schema
 from pipeline.scenario import Scenario
-from pipeline.split_rows import SplitRows
+from pipeline.stream_segments import StreamSegments
+from pipeline.unit_datasets import UnitDatasets
 from pipeline.user_error import UserError
-from pipeline.window_rows import WINDOW_SHARDS, WindowRows, empty_windows, shard_names
-from pipeline.write_shards import (
-    REJECTED_SHARD,
-    WriteShards,
-    stream_shard,
-    stream_shard_names,
-    write_parquet,
-    write_windows,
-)
+from pipeline.work_units import WorkUnits
+from pipeline.write_shards import WriteRejected
 
 FACTS_FILE = ".facts.jsonl"
+SHOWN_OVERLAPS = 5
 SHARD_FOLDERS = ("windows", "streams", "rejected")
 
 
@@ -66,7 +59,10 @@ def preprocess(
     _begin(folder)
     _print_source(console, scenario, files)
     with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
-        _run(scenario, files, folder, runner, runner_options)
+        try:
+            _run(scenario, files, folder, runner, runner_options)
+        finally:
+            shutil.rmtree(folder / DEALT, ignore_errors=True)
     facts = Facts.read(folder / FACTS_FILE)
     manifest = dataset_manifest(scenario, files, facts, folder)
     _remove_stale(folder, manifest["files"])
@@ -77,39 +73,18 @@ def preprocess(
 
 def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: Path) -> None:
     """Wires the stages; all results are files below `folder`."""
-    raw = pipeline | "Files" >> beam.Create(files) | "Read" >> ReadRows(scenario)
-    clean = raw.rows | "Clean" >> CleanRows(scenario)
-    streams = clean.rows | "Resample" >> ResampleRows(scenario)
-    series = streams.series | "Split" >> SplitRows(scenario)
+    units = WorkUnits.of(scenario, files)
+    read = pipeline | "Files" >> beam.Create(files) | "Read" >> ReadRows(scenario)
+    segments = read.rows | "Segments" >> StreamSegments(scenario)
+    dealt = read.rows | "Deal" >> DealRows(units, folder)
+    unit = (dealt, segments) | "Units" >> UnitDatasets(scenario, units, folder)
+    quantiles = (unit.shards, unit.counts) | "Quantiles" >> ExactQuantiles(folder)
     rejected = (
-        (raw.rejected, clean.rejected, streams.rejected)
-        | "Rejected" >> beam.Flatten()
-        | "NameRejected" >> beam.Map(lambda batch: (REJECTED_SHARD, pa.Table.from_batches([batch])))
-        | "WriteRejected"
-        >> WriteShards(folder, [REJECTED_SHARD], REJECTED.empty_table(), ["file", "row"], write_parquet)
+        (read.rejected, unit.rejected) | "Rejected" >> beam.Flatten() | WriteRejected(folder, units.total)
     )
-    written_streams = (
-        series
-        | "NameStreams" >> beam.Map(lambda table: (stream_shard(table), table))
-        | "WriteStreams"
-        >> WriteShards(
-            folder,
-            stream_shard_names(),
-            series_schema(scenario).empty_table(),
-            ["stream", "time"],
-            write_parquet,
-        )
-    )
-    window_names = [name for part in WINDOW_SHARDS for name in shard_names(part)]
-    windows = (
-        series
-        | "Window" >> WindowRows(scenario)
-        | "WriteWindows"
-        >> WriteShards(folder, window_names, empty_windows(scenario), ["stream", "start"], write_windows)
-    )
-    statistics = series | "Statistics" >> FeatureStats(scenario)
+    number = segments | "CountSegments" >> beam.Map(lambda keyed: count("segments", len(keyed[1])))
     (
-        (raw[FACTS], streams[FACTS], rejected, written_streams, windows, statistics)
+        (read[FACTS], unit[FACTS], quantiles, rejected, number)
         | "Facts" >> beam.Flatten()
         | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
     )
@@ -143,6 +118,7 @@ def _begin(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("dataset.json", FACTS_FILE):
             (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / DEALT, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another"
@@ -174,12 +150,20 @@ def _print_summary(console: Console, manifest: dict, folder: Path, seconds: floa
     counts = manifest["counts"]
     windows = manifest["windows"]
     late = counts["rows_out_of_order"]
-    rows_in, kept, rejected = (counts[name] for name in ("rows_in", "rows_kept", "rows_rejected"))
+    rows_in, kept, merged, rejected = (
+        counts[name] for name in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")
+    )
     for line in (
         f"rows: {rows_in:,} in = {kept:,} kept + {rejected:,} rejected"
+        + (f" + {merged:,} merged with the same row" if merged else "")
         + (f"; {late:,} out of order, sorted" if late else ""),
+        *(
+            f"{' and '.join(one['files'])} overlap in {one['rows']:,} rows of the stream {one['stream']}"
+            for one in manifest["overlaps"][:SHOWN_OVERLAPS]
+        ),
         f"grid: {counts['bins']:,} bins of {manifest['step_seconds']:g} s, {counts['missing_bins']:,} without"
-        f" a row; streams: {len(manifest['streams'])}",
+        f" a row; streams: {len(manifest['streams'])}"
+        + (f" in {counts['segments']:,} segments" if counts["segments"] > len(manifest["streams"]) else ""),
         f"windows: {counts['windows']['train']:,} train, {counts['windows']['validation']:,} validation, of"
         f" {windows['length']} + {windows['last_lead']} steps",
         f"{folder / 'dataset.json'} ({seconds:.1f} s)",

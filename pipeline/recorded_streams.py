@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
@@ -13,13 +14,14 @@ from pipeline.scenario import Scenario
 
 @dataclass(frozen=True, eq=False)
 class RecordedStream:
-    """One stream on its grid, every bin present.
+    """One segment of a stream on its grid, every bin present; a model starts it with its state reset.
 
     `x`: (bins, inputs) float32 in real units, NaN = missing. `labels`: by column, (bins,). `part`: "train",
     "validation" or "test" of each bin. `observed`: a row fell into the bin. `time`: datetime64[ms].
     """
 
     name: str
+    segment: int
     time: np.ndarray
     part: np.ndarray
     observed: np.ndarray
@@ -35,6 +37,7 @@ class RecordedStream:
         """The stream from bin `first` on."""
         return RecordedStream(
             self.name,
+            self.segment,
             self.time[first:],
             self.part[first:],
             self.observed[first:],
@@ -44,16 +47,24 @@ class RecordedStream:
 
 
 def recorded_streams(scenario: Scenario, dataset_folder: Path) -> Iterator[RecordedStream]:
-    """Every stream of the dataset, in the order of their names."""
+    """Every segment of every stream of the dataset, in the order of their names and times."""
     table = pyarrow.dataset.dataset(Path(dataset_folder) / "streams", format="parquet")
     names = sorted(pc.unique(table.to_table(columns=["stream"])["stream"]).to_pylist())
     for name in names:
-        rows = table.to_table(filter=pc.field("stream") == name).sort_by("time")
-        yield RecordedStream(
-            name=name,
-            time=rows["time"].to_numpy().astype("datetime64[ms]"),
-            part=np.array(rows["part"].to_pylist()),
-            observed=rows["observed"].to_numpy(zero_copy_only=False),
-            x=np.stack([rows[column.name].to_numpy() for column in scenario.inputs], axis=1).astype(np.float32),
-            labels={column.name: rows[column.name].to_numpy() for column in scenario.labels},
-        )
+        stream = table.to_table(filter=pc.field("stream") == name).sort_by("time")
+        segments = stream["segment"].to_numpy()
+        for segment in np.unique(segments).tolist():
+            first, end = np.searchsorted(segments, [segment, segment + 1])
+            yield _recorded(name, segment, stream.slice(first, end - first), scenario)
+
+
+def _recorded(name: str, segment: int, rows: pa.Table, scenario: Scenario) -> RecordedStream:
+    return RecordedStream(
+        name=name,
+        segment=segment,
+        time=rows["time"].to_numpy().astype("datetime64[ms]"),
+        part=np.array(rows["part"].to_pylist()),
+        observed=rows["observed"].to_numpy(zero_copy_only=False),
+        x=np.stack([rows[column.name].to_numpy() for column in scenario.inputs], axis=1).astype(np.float32),
+        labels={column.name: rows[column.name].to_numpy() for column in scenario.labels},
+    )

@@ -1,16 +1,17 @@
 """The Arrow schemas of the batches that travel through the pipeline.
 
-raw     @file, @row, then every needed column as found in the file (CSV: bytes)
-clean   @file, @row, @stream, @time (epoch ms), then the measured columns and labels as float64, NaN = missing
-series  stream, time, part, observed, rows, inputs, labels (float32, NaN = missing);
-        one table per stream, one row per grid bin
+raw     @row, then every needed column under its name in the scenario, as found in the file (text, or numbers)
+clean   @row, @stream, @time (epoch ms), then the measured columns and labels as floats, NaN = missing; the name of the
+        file is in the metadata of the schema
+series  stream, time, part, segment, observed, rows, inputs, labels (float32, NaN = missing); one row per grid bin
 """
 
 import pyarrow as pa
 
 from pipeline.scenario import Column, Scenario
 
-FILE, ROW, STREAM, TIME = "@file", "@row", "@stream", "@time"
+ROW, STREAM, TIME = "@row", "@stream", "@time"
+FILE = b"file"  # the key of the file's name in the metadata
 
 REJECTED = pa.schema(
     [
@@ -28,24 +29,9 @@ def read_columns(scenario: Scenario) -> tuple[Column, ...]:
     return scenario.measured + scenario.labels
 
 
-def needed_names(scenario: Scenario) -> tuple[str, ...]:
-    """The names that every file must have: time, stream (where it is a column), values."""
-    names = [scenario.data.time]
-    if stream_column(scenario):
-        names.append(stream_column(scenario))
-    return tuple(names + [column.name for column in read_columns(scenario)])
-
-
 def stream_column(scenario: Scenario) -> str | None:
     """The column that names the stream; None when the file does, or there is only one stream."""
     return None if scenario.data.stream in (None, "file") else scenario.data.stream
-
-
-def clean_schema(scenario: Scenario) -> pa.Schema:
-    return pa.schema(
-        [(FILE, pa.string()), (ROW, pa.int64()), (STREAM, pa.string()), (TIME, pa.int64())]
-        + [(column.name, pa.float64()) for column in read_columns(scenario)]
-    )
 
 
 def series_schema(scenario: Scenario) -> pa.Schema:
@@ -55,6 +41,7 @@ def series_schema(scenario: Scenario) -> pa.Schema:
             ("stream", pa.string()),
             ("time", pa.timestamp("ms")),
             ("part", pa.string()),
+            ("segment", pa.int32()),
             ("observed", pa.bool_()),
             ("rows", pa.int32()),
         ]

@@ -29,7 +29,11 @@ BUDGETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """Where the rows come from and the grid they are brought to. Exactly one of `set` and `path` is given."""
+    """Where the rows come from and the grid they are brought to. Exactly one of `set` and `path` is given.
+
+    `time_unit`: of times that are numbers. `same_time`: what becomes of a row that says something else at a time that
+    is there already; "keep" is for clocks coarser than the rows.
+    """
 
     set: str | None = entry(toml.choice(*DATA_SETS), default=None)
     path: str | None = entry(toml.text, default=None)
@@ -39,6 +43,8 @@ class DataSource:
     delimiter: str = entry(toml.text_of_one_character, default=",")
     max_gap_seconds: float | None = entry(toml.duration, key="max_gap", default=None)
     max_rejected: float = entry(toml.number(0.0, 1.0), default=0.01)
+    time_unit: str = entry(toml.choice("s", "ms"), default="s")
+    same_time: str = entry(toml.choice("reject", "keep"), default="reject")
 
     def __post_init__(self):
         if self.max_gap_seconds is None:
@@ -54,7 +60,8 @@ class Column:
     """One column: read from the files, or computed from the time of the grid bin when `calendar` is given.
 
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
-    is) or `label` (kept beside the stream, never fed).
+    is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
+    `optional`: files may lack it; its readings are missing there.
     """
 
     name: str = entry(toml.text)
@@ -65,6 +72,8 @@ class Column:
     maximum: float | None = entry(toml.number(), key="max", default=None)
     calendar: str | None = entry(toml.choice(*CALENDARS), default=None)
     cycles: tuple[float, ...] = entry(toml.list_of(toml.number(above=0.0)), default=())
+    header: str | None = entry(toml.text, default=None)
+    optional: bool = entry(toml.flag, default=False)
 
     def __post_init__(self):
         if self.calendar is not None and self.role == "input":
@@ -73,11 +82,12 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSplit:
-    """The `[split]` table with by = "time": where the validation part and the test part begin."""
+    """The `[split]` table with by = "time": where validation and test begin, and how long before is left unused."""
 
     by: str = entry(toml.choice("time"))
     validation: float = entry(toml.moment)
     test: float = entry(toml.moment)
+    embargo: float | None = entry(toml.duration, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +100,28 @@ class RowSplit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamSplit:
+    """The `[split]` table with by = "stream": shares of whole streams, drawn by a salted hash of their names."""
+
+    by: str = entry(toml.choice("stream"))
+    validation: float = entry(toml.number(maximum=1.0, above=0.0))
+    test: float = entry(toml.number(0.0, 1.0))
+    salt: str = entry(toml.text, default="edgernn")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split:
-    """By time: `validation`, `test` are epoch seconds; by rows: `train`, `validation` are row counts."""
+    """By time: `validation`, `test` are epoch seconds; by rows: `train`, `validation` are counts; by stream: shares."""
 
     by: str
     validation: float | int
     test: float | None = None
     train: int | None = None
+    embargo: float | None = None
+    salt: str | None = None
+
+
+SPLITS = {"time": TimeSplit, "rows": RowSplit, "stream": StreamSplit}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,10 +189,9 @@ class QuantizationSettings:
 
 def read_split(table: object, place: toml.Place) -> Split:
     """The form of the table follows from its key `by`."""
-    by_rows = isinstance(table, dict) and table.get("by") == "rows"
-    if isinstance(table, dict) and "by" in table:
-        toml.choice("time", "rows")(table["by"], place.at("by"))
-    return Split(**vars(toml.read_table(RowSplit if by_rows else TimeSplit, table, place)))
+    by = table.get("by", "time") if isinstance(table, dict) else "time"
+    kind = SPLITS[toml.choice(*SPLITS)(by, place.at("by"))]
+    return Split(**vars(toml.read_table(kind, table, place)))
 
 
 @dataclass(frozen=True, kw_only=True)

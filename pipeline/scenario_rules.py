@@ -10,7 +10,7 @@ from pipeline.toml_table import Place
 if TYPE_CHECKING:
     from pipeline.scenario import Column, Scenario
 
-RESERVED = ("stream", "time", "part", "observed", "rows")
+RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
@@ -58,6 +58,8 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("cycles").error("missing; a calendar column is fed as sine and cosine of the periods named here")
     if column.calendar is not None and column.role == "label":
         raise place.at("role").error("a calendar column is computed from the time and cannot be a label")
+    if column.calendar is not None and (column.header is not None or column.optional):
+        raise place.at("calendar").error("a calendar column is not in the files; remove header and optional")
     if column.calendar is not None and (column.minimum, column.maximum) != (None, None):
         raise place.at("calendar").error("a calendar column has no range; remove min and max")
 
@@ -68,6 +70,8 @@ def _split(scenario: Scenario, place: Place) -> None:
         raise place.at("test").error(
             "expected a time after validation; the parts follow each other: train, validation, test"
         )
+    if split.by == "stream" and not split.validation + split.test < 1:
+        raise place.at("test").error("expected validation + test to leave a share for training, that is less than 1")
     if split.by == "rows" and not split.validation < split.train:
         raise place.at("validation").error(
             f"expected fewer rows than train = {split.train}, whose last rows they are, got {split.validation}"

@@ -1,47 +1,64 @@
 """Which part each grid bin belongs to: training, then validation, then test, never mixed."""
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import hashlib
+from dataclasses import dataclass
 
-from pipeline.quiet_beam import beam
-from pipeline.scenario import Scenario, Split
+import numpy as np
+
+from pipeline.resample_rows import Series
+from pipeline.scenario import Scenario
 
 PARTS = ("train", "validation", "test")
+EMBARGO = "embargo"  # just before a border: in no part
+TRAIN, VALIDATION, TEST, UNUSED = range(4)
+SINCE_EVER = np.iinfo(np.int64).min
 
 
-class SplitRows(beam.PTransform):
-    """Series tables -> series tables with their `part` filled in."""
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """`codes` (bins,): index into PARTS + EMBARGO; `begins`: the bin each part begins at, as far as it has one."""
 
-    def __init__(self, scenario: Scenario):
-        super().__init__()
-        self.split = scenario.split
-
-    def expand(self, series):
-        return series | beam.Map(split_series, split=self.split)
+    codes: np.ndarray
+    begins: tuple[int, int, int]
 
 
-def split_series(series: pa.Table, split: Split) -> pa.Table:
-    """The series with `part` set; the parts follow each other in time."""
-    borders = _by_rows(series, split) if split.by == "rows" else _by_time(series, split)
-    later = np.arange(len(series))[:, None] >= np.asarray(borders)
-    parts = pa.array(np.array(PARTS, object)[later.sum(axis=1)], pa.string())
-    return series.set_column(series.schema.get_field_index("part"), "part", parts)
+def split(series: Series, stream: str, scenario: Scenario) -> Parts:
+    """The part of each bin of a series."""
+    match scenario.split.by:
+        case "time":
+            return _by_time(series.grid.bins, scenario)
+        case "rows":
+            return _by_rows(series, scenario)
+        case _:
+            code = _drawn(stream, scenario)
+            return Parts(np.full(len(series.rows), code, np.int8), (SINCE_EVER,) * 3)
 
 
-def in_part(series: pa.Table, part: str) -> np.ndarray:
-    """Mask (bins,) of one part; its bins are one run."""
-    return pc.equal(series["part"], part).to_numpy()
+def _by_time(bins: np.ndarray, scenario: Scenario) -> Parts:
+    """A bin belongs to the part it begins in."""
+    step, split = scenario.data.step_ms, scenario.split
+    borders = [-(-round(moment * 1000) // step) for moment in (split.validation, split.test)]
+    codes = sum((bins >= border).astype(np.int8) for border in borders)
+    if split.embargo is not None:
+        unused = -(-round(split.embargo * 1000) // step)
+        for border in borders:
+            codes[(bins >= border - unused) & (bins < border)] = UNUSED
+    return Parts(codes, (SINCE_EVER, *borders))
 
 
-def _by_time(series: pa.Table, split: Split) -> tuple[int, int]:
-    """The first bins of validation and test: a bin belongs to the part it begins in."""
-    times = series["time"].cast(pa.int64()).to_numpy()
-    return tuple(np.searchsorted(times, round(moment * 1000)) for moment in (split.validation, split.test))
+def _by_rows(series: Series, scenario: Scenario) -> Parts:
+    """A bin belongs to the part its first row is in; the series is the whole stream."""
+    before = np.cumsum(series.rows) - series.rows
+    split = scenario.split
+    firsts = np.searchsorted(before, [split.train - split.validation, split.train])
+    codes = sum((np.arange(len(before)) >= first).astype(np.int8) for first in firsts)
+    beyond = np.append(series.grid.bins, series.grid.bins[-1] + 1)
+    return Parts(codes, (SINCE_EVER, *(int(beyond[first]) for first in firsts)))
 
 
-def _by_rows(series: pa.Table, split: Split) -> tuple[int, int]:
-    """The first bins of validation and test: a bin belongs to the part its first row is in."""
-    rows = series["rows"].to_numpy()
-    before = np.cumsum(rows) - rows
-    return tuple(np.searchsorted(before, number) for number in (split.train - split.validation, split.train))
+def _drawn(stream: str, scenario: Scenario) -> int:
+    """The part of a whole stream: the same on every machine, another with another salt."""
+    split = scenario.split
+    digest = hashlib.sha256(f"{split.salt}\0{stream}".encode()).digest()
+    drawn = int.from_bytes(digest[:8], "big") / 2**64
+    return TEST if drawn < split.test else VALIDATION if drawn < split.test + split.validation else TRAIN

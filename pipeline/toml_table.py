@@ -75,6 +75,12 @@ def text(value: Any, place: Place) -> str:
     return value
 
 
+def flag(value: Any, place: Place) -> bool:
+    if not isinstance(value, bool):
+        raise place.wrong("true or false", value)
+    return value
+
+
 def text_of_one_character(value: Any, place: Place) -> str:
     if not isinstance(value, str) or len(value) != 1:
         raise place.wrong("one character", value)

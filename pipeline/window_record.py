@@ -4,8 +4,6 @@ The bytes are those of Example.SerializeToString(deterministic=True); a test hol
 """
 
 import struct
-from collections.abc import Iterable
-from pathlib import Path
 
 import google_crc32c
 import numpy as np
@@ -24,12 +22,36 @@ def encode_example(stream: str, start: int, x: np.ndarray) -> bytes:
     return _field(1, b"".join(_field(1, entry) for entry in entries))
 
 
-def write_records(path: Path, records: Iterable[bytes]) -> None:
-    """Each record framed by its length and the masked crc32c of the length and of the bytes."""
-    with open(path, "wb") as file:
-        for record in records:
-            length = struct.pack("<Q", len(record))
-            file.write(length + _masked_crc(length) + record + _masked_crc(record))
+def encode_windows(stream: str, starts: np.ndarray, x: np.ndarray) -> list[bytes]:
+    """The frames of a TFRecord file, one for each window: length, its masked crc32c, the Example, its masked crc32c.
+
+    Examples of one stream differ in start and x alone: one is encoded, those are laid over its copies.
+
+    Args:
+        starts: (windows,) epoch ms.
+        x: (windows, values) float32.
+    """
+    frames = [b""] * len(starts)
+    widths = np.array([len(_varint(start)) for start in starts.tolist()], np.int64)
+    for width in np.unique(widths):
+        own = np.flatnonzero(widths == width)
+        first = encode_example(stream, int(starts[own[0]]), x[own[0]])
+        examples = np.tile(np.frombuffer(first, np.uint8), (len(own), 1))
+        end = first.index(_start_entry(int(starts[own[0]]))) + len(_start_entry(int(starts[own[0]])))
+        sevens = starts[own, None].astype(np.uint64) >> (7 * np.arange(width)).astype(np.uint64) & np.uint64(0x7F)
+        sevens[:, :-1] |= np.uint64(0x80)
+        examples[:, end - width : end] = sevens
+        examples[:, examples.shape[1] - 4 * x.shape[1] :] = np.ascontiguousarray(x[own], "<f4").view(np.uint8)
+        length = struct.pack("<Q", len(first))
+        head = length + _masked_crc(length)
+        for place, example in zip(own.tolist(), map(bytes, examples), strict=True):
+            frames[place] = head + example + _masked_crc(example)
+    return frames
+
+
+def _start_entry(start: int) -> bytes:
+    feature = _field(INT64_LIST, _field(1, _varint(start)))
+    return _field(1, _field(1, b"start") + _field(2, feature))
 
 
 def _field(number: int, payload: bytes) -> bytes:

@@ -1,72 +1,54 @@
-"""Split series -> training and validation windows, none across the border of a part."""
+"""Split series -> training and validation windows, none across the border of a part or a segment."""
 
-import zlib
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.quiet_beam import beam
+from pipeline.resample_rows import Series
 from pipeline.scenario import Scenario
-from pipeline.split_rows import in_part
+from pipeline.split_rows import PARTS, Parts
 
-WINDOW_SHARDS = {"train": 8, "validation": 2}
+WINDOW_SHARDS = {"train": 8, "validation": 2}  # for each unit of work
 
 
-class WindowRows(beam.PTransform):
-    """Split series -> (shard name, table of windows).
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """`start` (windows,): epoch ms of the first step; `x` (windows, steps * inputs): float32, row-major."""
 
-    Its columns: stream, start (epoch ms of the first step), x (float32, steps * inputs, row-major).
+    start: np.ndarray
+    x: np.ndarray
+
+
+def cut_windows(
+    series: Series, parts: Parts, part: str, segment_begins: np.ndarray, end: int, scenario: Scenario
+) -> Windows:
+    """All windows of one part, `stride` steps apart: `length` fed steps and the `last_lead` steps after.
+
+    They are counted from where the part begins in its segment, wherever the stretch at hand begins.
+
+    Args:
+        segment_begins: (segments,) the first bin of each segment of the stream.
+        end: windows that begin at this bin or later are another unit's.
     """
-
-    def __init__(self, scenario: Scenario):
-        super().__init__()
-        self.scenario = scenario
-
-    def expand(self, series):
-        return series | beam.FlatMap(_windows_by_shard, scenario=self.scenario)
-
-
-def shard_names(part: str) -> list[str]:
-    total = WINDOW_SHARDS[part]
-    return [f"windows/{part}-{index:05d}-of-{total:05d}.tfrecord" for index in range(total)]
-
-
-def _windows_by_shard(series: pa.Table, scenario: Scenario) -> list[tuple[str, pa.Table]]:
-    result = []
-    for part in WINDOW_SHARDS:
-        windows = cut_windows(series, part, scenario)
-        names = shard_names(part)
-        starts = zip(windows["stream"].to_pylist(), windows["start"].to_pylist(), strict=True)
-        shards = np.array([_shard(stream, start, len(names)) for stream, start in starts])
-        result += [(names[shard], windows.filter(pa.array(shards == shard))) for shard in np.unique(shards)]
-    return result
-
-
-def _shard(stream: str, start: int, total: int) -> int:
-    """A hash that is the same in every run; it also mixes the windows of all streams and times."""
-    return zlib.crc32(f"{stream}\0{start}".encode()) % total
-
-
-def cut_windows(series: pa.Table, part: str, scenario: Scenario) -> pa.Table:
-    """All windows of one part, `stride` steps apart: `length` fed steps and the `last_lead` steps after."""
     steps = scenario.windows.length + scenario.forecast.last_lead
-    places = np.flatnonzero(in_part(series, part))
-    number = max(0, (len(places) - steps) // scenario.windows.stride + 1)
-    begins = (places[0] if number else 0) + scenario.windows.stride * np.arange(number)
-    values = np.stack([series[column.name].to_numpy() for column in scenario.inputs], axis=1)
-    x = values[begins[:, None] + np.arange(steps)].astype(np.float32)  # (windows, steps, inputs)
-    return pa.table(
-        {
-            "stream": series["stream"].take(pa.array(begins)),
-            "start": series["time"].cast(pa.int64()).take(pa.array(begins)),
-            "x": pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), steps * values.shape[1]),
-        }
-    )
+    code = PARTS.index(part)
+    places = []
+    for first, last in part_runs(series, parts, code):
+        begin, run_end = series.grid.bins[first], series.grid.bins[last] + 1
+        anchor = max(segment_begins[series.grid.segment[first]], parts.begins[code])
+        ahead = -(begin - anchor) % scenario.windows.stride
+        starts = np.arange(begin + ahead, min(end, run_end - steps + 1), scenario.windows.stride)
+        places.append(first + starts - begin)
+    begins = np.concatenate([np.empty(0, np.int64), *places])
+    values = np.stack([series.values[column.name] for column in scenario.inputs], axis=1)
+    x = values[begins[:, None] + np.arange(steps)]  # (windows, steps, inputs)
+    return Windows(series.grid.bins[begins] * scenario.data.step_ms, x.reshape(len(begins), steps * values.shape[1]))
 
 
-def empty_windows(scenario: Scenario) -> pa.Table:
-    """A table of no windows, with the schema of all window tables."""
-    width = (scenario.windows.length + scenario.forecast.last_lead) * len(scenario.inputs)
-    return pa.schema(
-        [("stream", pa.string()), ("start", pa.int64()), ("x", pa.list_(pa.float32(), width))]
-    ).empty_table()
+def part_runs(series: Series, parts: Parts, code: int) -> list[tuple[int, int]]:
+    """First and last place of each run of bins that lie in one segment and in the part."""
+    inside = np.flatnonzero(parts.codes == code)
+    if not len(inside):
+        return []
+    breaks = np.flatnonzero((np.diff(inside) > 1) | (np.diff(series.grid.segment[inside]) > 0))
+    return list(zip(inside[np.append(0, breaks + 1)], inside[np.append(breaks, len(inside) - 1)], strict=True))

@@ -1,9 +1,11 @@
-"""Keyed tables -> files with fixed names: sorted, written whole, hashed."""
+"""Shards with fixed names, written whole, hashed."""
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -11,67 +13,131 @@ from pipeline.atomic_write import atomic_write
 from pipeline.facts import Fact, count, problem
 from pipeline.fetch_data import sha256_of
 from pipeline.quiet_beam import beam
+from pipeline.resample_rows import Series
+from pipeline.row_schema import REJECTED, series_schema
+from pipeline.scenario import Scenario
+from pipeline.split_rows import EMBARGO, PARTS, Parts
 from pipeline.user_error import UserError
-from pipeline.window_record import encode_example, write_records
+from pipeline.window_record import encode_windows
+from pipeline.window_rows import WINDOW_SHARDS, Windows
 
-STREAM_SHARDS = 4
-REJECTED_SHARD = "rejected/part-00000-of-00001.parquet"
-
-WriteTable = Callable[[Path, pa.Table], None]
+ROW_GROUP = 1 << 20
 
 
-class WriteShards(beam.PTransform):
-    """(name, table) elements -> a file for each of `names`, also for those without a table; gives facts."""
+def rejected_shard(unit: int, units: int) -> str:
+    return f"rejected/part-{unit:05d}-of-{units:05d}.parquet"
 
-    def __init__(self, folder: Path, names: Iterable[str], empty: pa.Table, sort_by: list[str], write: WriteTable):
+
+def stream_shard(unit: int, units: int) -> str:
+    return f"streams/part-{unit:05d}-of-{units:05d}.parquet"
+
+
+def window_shards(part: str, unit: int, units: int) -> list[str]:
+    own = WINDOW_SHARDS[part]
+    return [f"windows/{part}-{unit * own + index:05d}-of-{units * own:05d}.tfrecord" for index in range(own)]
+
+
+class UnitShards:
+    """The shards of one unit of work, all open; they get their names when the block ends, or never.
+
+    Streams and stretches are added in their order, so that the shards are sorted.
+    """
+
+    def __init__(self, folder: Path, unit: int, units: int, scenario: Scenario):
+        self.folder = folder
+        self.scenario = scenario
+        self.streams = stream_shard(unit, units)
+        self.windows = {part: window_shards(part, unit, units) for part in WINDOW_SHARDS}
+        self.written = dict.fromkeys(WINDOW_SHARDS, 0)
+
+    def __enter__(self) -> "UnitShards":
+        with ExitStack() as stack:
+            schema = series_schema(self.scenario)
+            # Read back as plain text: that a few names repeat is the file's own business.
+            self._table = stack.enter_context(
+                pa.parquet.ParquetWriter(
+                    stack.enter_context(atomic_write(self.folder / self.streams)),
+                    _with_dictionaries(schema),
+                    compression="zstd",
+                    use_dictionary=["stream", "part", "segment", "rows"],  # readings seldom repeat: it only costs
+                    store_schema=False,
+                )
+            )
+            self._files = {
+                name: stack.enter_context(open(stack.enter_context(atomic_write(self.folder / name)), "wb"))
+                for names in self.windows.values()
+                for name in names
+            }
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error) -> bool | None:
+        return self._stack.__exit__(*error)
+
+    def add_series(self, stream: str, series: Series, parts: Parts, bins: int) -> None:
+        """The first `bins` bins of a series."""
+        columns = {
+            "stream": pa.DictionaryArray.from_arrays(np.zeros(bins, np.int32), pa.array([stream])),
+            "time": pa.array(series.grid.bins[:bins] * self.scenario.data.step_ms, pa.timestamp("ms")),
+            "part": pa.DictionaryArray.from_arrays(parts.codes[:bins].astype(np.int32), pa.array([*PARTS, EMBARGO])),
+            "segment": pa.array(series.grid.segment[:bins]),
+            "observed": pa.array(series.rows[:bins] > 0),
+            "rows": pa.array(series.rows[:bins]),
+        }
+        columns |= {name: pa.array(values[:bins]) for name, values in series.values.items()}
+        self._table.write_table(pa.table(columns, self._table.schema), row_group_size=ROW_GROUP)
+
+    def add_windows(self, stream: str, part: str, windows: Windows) -> None:
+        """Each to a shard drawn by a hash: the windows of all streams and times are mixed."""
+        names = self.windows[part]
+        for start, frame in zip(windows.start.tolist(), encode_windows(stream, windows.start, windows.x), strict=True):
+            self._files[names[zlib.crc32(f"{stream}\0{start}".encode()) % len(names)]].write(frame)
+        self.written[part] += len(windows.start)
+
+    def facts(self) -> list[Fact]:
+        """Of the closed shards: their hashes and the number of windows."""
+        names = [self.streams, *(name for names in self.windows.values() for name in names)]
+        hashes: list[Fact] = [("file", name, sha256_of(self.folder / name)) for name in names]
+        return hashes + [count(f"windows {part}", number) for part, number in self.written.items()]
+
+
+def _with_dictionaries(schema: pa.Schema) -> pa.Schema:
+    for name in ("stream", "part"):
+        place = schema.get_field_index(name)
+        schema = schema.set(place, pa.field(name, pa.dictionary(pa.int32(), pa.string())))
+    return schema
+
+
+class WriteRejected(beam.PTransform):
+    """Batches of rejected rows -> `units` Parquet files, every row of a file in one of them; gives facts."""
+
+    def __init__(self, folder: Path, units: int):
         super().__init__()
         self.folder = str(folder)
-        self.names = list(names)
-        self.empty = empty
-        self.sort_by = sort_by
-        self.write = write
+        self.units = units
 
-    def expand(self, tables):
-        every_name = tables.pipeline | beam.Create([(name, self.empty) for name in self.names])
+    def expand(self, batches):
+        every_unit = batches.pipeline | beam.Create([(unit, REJECTED.empty_table()) for unit in range(self.units)])
+        keyed = batches | beam.Map(lambda batch, units: (_unit_of(batch, units), pa.table(batch)), units=self.units)
         return (
-            (every_name, tables)
+            (every_unit, keyed)
             | beam.Flatten()
             | beam.GroupByKey()
-            | beam.FlatMap(_write_shard, folder=self.folder, sort_by=self.sort_by, write=self.write)
+            | beam.FlatMap(_write_rejected, folder=Path(self.folder), units=self.units)
         )
 
 
-def _write_shard(
-    grouped: tuple[str, Iterable[pa.Table]], folder: str, sort_by: list[str], write: WriteTable
-) -> list[Fact]:
-    name, tables = grouped
-    table = pa.concat_tables(tables).sort_by([(column, "ascending") for column in sort_by])
-    path = Path(folder) / name
+def _unit_of(batch: pa.RecordBatch, units: int) -> int:
+    return zlib.crc32(batch["file"][0].as_py().encode()) % units
+
+
+def _write_rejected(grouped: tuple[int, Iterable[pa.Table]], folder: Path, units: int) -> list[Fact]:
+    unit, tables = grouped
+    rows = pa.concat_tables(tables).sort_by([("file", "ascending"), ("row", "ascending")])
+    path = folder / rejected_shard(unit, units)
     try:
         with atomic_write(path) as temporary:
-            write(temporary, table)
+            pa.parquet.write_table(rows.combine_chunks(), temporary, compression="zstd")
     except UserError as error:
         return [problem("write", str(error))]
-    return [("file", name, sha256_of(path)), count(f"written {name.split('-')[0]}", len(table))]
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    pa.parquet.write_table(table.combine_chunks(), path, compression="zstd")
-
-
-def write_windows(path: Path, windows: pa.Table) -> None:
-    """A TFRecord file of tf.train.Example, one for each window."""
-    columns = (windows["stream"].to_pylist(), windows["start"].to_pylist(), windows["x"])
-    write_records(
-        path,
-        (encode_example(stream, start, x.values.to_numpy()) for stream, start, x in zip(*columns, strict=True)),
-    )
-
-
-def stream_shard_names() -> list[str]:
-    return [f"streams/part-{index:05d}-of-{STREAM_SHARDS:05d}.parquet" for index in range(STREAM_SHARDS)]
-
-
-def stream_shard(series: pa.Table) -> str:
-    """The shard of a stream: a hash of its name that is the same on every machine."""
-    return stream_shard_names()[zlib.crc32(series["stream"][0].as_py().encode()) % STREAM_SHARDS]
+    return [("file", rejected_shard(unit, units), sha256_of(path)), count("rows_rejected", len(rows))]

@@ -1,11 +1,14 @@
 """Bad input: each ends in one clear line and exit 2, or in rejected rows that are accounted for."""
 
+import gzip
 import math
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.__main__ import main
+from tests.pipeline.conftest import csv_text
 
 
 def replaced(rows, row, cell, value):
@@ -77,7 +80,7 @@ BAD_CELLS = [
     (0, "yesterday", "time", "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"),
     (0, "2024-02-30 10:00:00", "time", "not a time: expected ISO such as 2020-03-09 10:14:33, or seconds"),
     (0, "", "time", "time is missing"),
-    (0, "2024-05-01 10:00:00", "time", "the time is there already; its first row is kept"),
+    (0, "2024-05-01 10:00:00", "time", "the time is there already with other values; its first row is kept"),
 ]
 
 
@@ -153,7 +156,7 @@ def test_all_rows_rejected(job):
 
 
 def test_rows_are_numbered_over_many_blocks(job, monkeypatch):
-    monkeypatch.setattr("pipeline.read_rows.BLOCK_BYTES", 400)
+    monkeypatch.setattr("pipeline.read_csv.BLOCK_BYTES", 400)
     rows = replaced(job.seconds(60), 50, 1, "fast")
     rows[19] = ["short"]
     job.rows(rows)
@@ -184,23 +187,25 @@ def test_rows_out_of_order_are_sorted_and_counted(job):
     assert times == sorted(times) and len(times) == 60
 
 
-def test_gap_longer_than_allowed(job):
+def test_gap_longer_than_allowed_starts_a_new_segment(job):
     job.rows(job.seconds(60))
     job.rows([*job.seconds(30), *job.seconds(41, 80)], "b.csv")
-    refusal = job.refusal()
-    assert 'stream "b.csv": no row for 0:00:12 after 2024-05-01T10:00:29' in refusal
-    assert "longer than data.max_gap (0:00:10)" in refusal
+    counts = job.manifest()["counts"]
+    assert (counts["segments"], counts["bins"], counts["missing_bins"]) == (3, 60 + 30 + 39, 0)
+    assert job.series()["segment"] == [0] * 60 + [0] * 30 + [1] * 39
+    assert "streams: 2 in 3 segments" in job.capsys.readouterr().out
 
 
-def test_gap_as_long_as_allowed(job):
+def test_gap_as_long_as_allowed_is_bridged_and_marked(job):
     job.rows([*job.seconds(50), *job.seconds(59, 80)])
     counts = job.manifest()["counts"]
-    assert (counts["bins"], counts["missing_bins"]) == (80, 9)
+    assert (counts["bins"], counts["missing_bins"], counts["segments"]) == (80, 9, 1)
+    assert job.series()["observed"] == [True] * 50 + [False] * 9 + [True] * 21
 
 
 def test_one_far_time_does_not_make_a_huge_grid(job):
     job.rows(replaced(job.seconds(60), 60, 0, "9999-12-31 23:59:59"))
-    assert "longer than data.max_gap" in job.refusal()
+    assert job.manifest()["counts"]["bins"] == 60
 
 
 # Columns
@@ -246,7 +251,7 @@ def test_fewer_rows_than_one_window(job):
     job.rows(job.seconds(9))
     refusal = job.refusal()
     assert "no train window: one takes 10 steps (windows.length 8 + last lead 2)" in refusal
-    assert "the longest train part of a stream has 9" in refusal
+    assert "the longest train part of a segment has 9" in refusal
 
 
 def test_no_validation_window(job):
@@ -265,12 +270,12 @@ def test_build_folder_that_cannot_be_written(job):
 
 
 def test_disk_that_fills_up(job, monkeypatch):
-    def full(path, windows):
-        path.write_bytes(b"half a shard")
+    def full(shards, stream, part, windows):
+        shards._files[shards.windows[part][0]].write(b"half a shard")
         raise OSError(28, "No space left on device")
 
     job.rows(job.seconds(60))
-    monkeypatch.setattr("pipeline.preprocess.write_windows", full)
+    monkeypatch.setattr("pipeline.write_shards.UnitShards.add_windows", full)
     assert "cannot be written (No space left on device)" in job.refusal()
 
 
@@ -279,3 +284,102 @@ def test_unknown_runner(job):
     job.scenario()
     assert main([str(job.scenario_file), "--build", str(job.folder / "build"), "--runner", "NoRunner"]) == 2
     assert 'runner "NoRunner"' in job.capsys.readouterr().err
+
+
+# Files that break off, change, or contradict themselves
+
+
+def test_truncated_gzip(job):
+    job.rows(job.seconds(60))
+    packed = gzip.compress(csv_text(job.seconds(3_000)).encode())
+    job.text(packed[: len(packed) // 2], "b.csv.gz")
+    assert "b.csv.gz: cannot be read (Truncated compressed stream)" in job.refusal()
+
+
+def test_not_gzip_at_all(job):
+    job.text(csv_text(job.seconds(60)), "a.csv.gz")
+    assert "a.csv.gz: cannot be read" in job.refusal()
+
+
+def test_truncated_parquet(job):
+    job.rows(job.seconds(60))
+    job.text("", "b.parquet")
+    pq.write_table(pa.table({"time": ["2024-05-01"] * 1000}), path := job.folder / "rows" / "b.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "b.parquet: is not readable as Parquet" in job.refusal()
+
+
+def test_file_that_changes_while_it_is_read(job, monkeypatch):
+    from pipeline import read_rows
+
+    def growing(path, scenario, malformed):
+        yield from csv_batches(path, scenario, malformed)
+        with open(path, "a") as file:
+            file.write("2024-05-01 10:01:00,1,1,0,ok\n")
+
+    csv_batches = read_rows.csv_batches
+    job.rows(job.seconds(60))
+    monkeypatch.setattr("pipeline.read_rows.csv_batches", growing)
+    assert "a.csv: changed while it was read" in job.refusal()
+
+
+def test_times_with_and_without_an_offset(job):
+    job.rows(replaced(job.seconds(60), 30, 0, "2024-05-01T10:00:29+02:00"))
+    assert "a.csv: some times have an offset from UTC and some have none" in job.refusal()
+
+
+def test_times_with_different_offsets_are_brought_to_utc(job):
+    rows = [[f"{row[0]}Z", *row[1:]] for row in job.seconds(60)]
+    job.rows(replaced(rows, 30, 0, "2024-05-01T12:00:29+02:00"))
+    assert job.manifest()["counts"]["bins"] == 60
+
+
+def test_clock_that_jumps_back(job):
+    rows = job.seconds(60)
+    job.rows([*rows[:40], *job.seconds(20, 30), *rows[40:]])
+    counts = job.manifest()["counts"]
+    assert (counts["rows_merged"], counts["rows_out_of_order"], counts["bins"]) == (10, 10, 60)
+    assert "10 merged with the same row" in job.capsys.readouterr().out
+
+
+def test_a_contradiction_can_be_kept(job):
+    rows = [*job.seconds(60), ["2024-05-01 10:00:05", "20", "5", "0", "ok"]]
+    job.scenario(('step = "1s"', 'step = "1s"\nsame_time = "keep"'))
+    job.rows(rows)
+    assert job.manifest()["counts"]["rows_kept"] == 61
+    assert job.series()["speed"][5] == np.float32((float(rows[5][1]) + 20) / 2)
+
+
+def test_overlapping_files_are_named(job):
+    job.scenario(('stream = "file"', 'stream = "note"'))
+    job.rows(job.seconds(60))
+    job.rows(job.seconds(50, 80), "b.csv")
+    manifest = job.manifest()
+    assert manifest["overlaps"] == [{"stream": "ok", "files": ["a.csv", "b.csv"], "rows": 10}]
+    assert "a.csv and b.csv overlap in 10 rows of the stream ok" in job.capsys.readouterr().out
+
+
+def test_line_longer_than_a_block(job, monkeypatch):
+    monkeypatch.setattr("pipeline.read_csv.BLOCK_BYTES", 4_000)
+    rows = job.seconds(60)
+    rows[30][4] = "x" * 20_000
+    job.rows(rows)
+    assert "a.csv: is not readable as CSV: a line is longer than 4,000 bytes" in job.refusal()
+
+
+def test_header_that_is_no_text(job):
+    job.text(csv_text(job.seconds(60), "time,sp@eed,load,fault,note").encode().replace(b"@", b"\xee"))
+    assert 'a.csv: has no column "speed"' in job.refusal()
+
+
+def test_text_that_is_no_utf8_beside_the_columns(job):
+    rows = replaced(job.seconds(60), 30, 4, "@@")
+    job.rows(rows)
+    path = job.folder / "rows" / "a.csv"
+    path.write_bytes(path.read_bytes().replace(b"@@", b"\xff\xfe"))
+    assert job.manifest()["counts"]["rows_kept"] == 60
+
+
+def test_header_without_end(job):
+    job.text("time,speed" + "x" * (5 << 20))
+    assert "a.csv: is not readable as CSV: no header in the first" in job.refusal()

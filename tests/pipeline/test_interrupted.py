@@ -1,5 +1,6 @@
 """A job stopped at any moment leaves nothing like a dataset; run again it gives the same bytes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ os.replace = stop
 from pipeline.__main__ import main
 sys.exit(main(sys.argv[3:]))
 """
-FIRST_SHARD, MIDDLE_SHARD, MANIFEST = 0, 8, 16
+FIRST_DEALT, FIRST_SHARD, MIDDLE_SHARD, FACTS, MANIFEST = 0, 1, 8, 13, 14
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,9 @@ FIRST_SHARD, MIDDLE_SHARD, MANIFEST = 0, 8, 16
     [
         (FIRST_SHARD, signal.SIGINT, 130),
         (MANIFEST, signal.SIGINT, 130),
+        (FIRST_DEALT, signal.SIGKILL, -signal.SIGKILL),
         (MIDDLE_SHARD, signal.SIGKILL, -signal.SIGKILL),
+        (FACTS, signal.SIGKILL, -signal.SIGKILL),
         (MANIFEST, signal.SIGKILL, -signal.SIGKILL),
     ],
 )
@@ -46,5 +49,21 @@ def test_stopped_and_run_again(job, file, stop, status):
     assert not (job.dataset / "dataset.json").exists()
     if stop == signal.SIGINT:
         assert done.stderr == "edgernn: interrupted\n"
+    job.manifest()
+    assert {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("seconds", [2.2, 2.6, 3.0, 3.4])
+def test_killed_at_any_moment(job, seconds):
+    """From outside, wherever the job is then: what lies there afterwards is whole or not used."""
+    job.rows(job.seconds(60))
+    before = job.manifest() and {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()}
+    command = [sys.executable, "-m", "pipeline", str(job.scenario_file), "--build", str(job.folder / "build")]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(seconds)
+        running.kill()
+    if (job.dataset / "dataset.json").exists():
+        assert {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()} == before
     job.manifest()
     assert {path: path.read_bytes() for path in job.dataset.rglob("*") if path.is_file()} == before

@@ -82,7 +82,7 @@ def test_calendar_columns_are_known_in_advance(job):
             "columns: expected the calendar columns after",
         ),
         ('role = "label"', 'role = "target"', 'columns["fault"].role: expected one of input'),
-        ('by = "rows"', 'by = "row"', 'split.by: expected one of time, rows, got "row"; did'),
+        ('by = "rows"', 'by = "row"', 'split.by: expected one of time, rows, stream, got "row"; did'),
         ('by = "rows"', 'by = "time"', "split.train: unknown key; allowed: by, validation, test"),
         ("validation = 15", "validation = 45", "split.validation: expected fewer rows than train = 45"),
         ("warmup = 2", "warmup = 8", "windows.warmup: expected fewer steps than length = 8, got 8"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.window_record import encode_example, write_records
+from pipeline.window_record import encode_example, encode_windows
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: it is the oracle of these tests")
 
@@ -27,15 +27,22 @@ def test_bytes_are_those_of_tensorflow(start, stream, size):
         assert ours == example.SerializeToString(deterministic=True)
 
 
-def test_frames_are_read_by_tensorflow(tmp_path):
-    records = [b"", b"one", bytes(range(256)) * 100]
-    write_records(tmp_path / "records", records)
-    assert list(tf.data.TFRecordDataset(str(tmp_path / "records")).as_numpy_iterator()) == records
+@pytest.mark.parametrize("stream", ["truck", "s" * 200])
+def test_frames_are_those_of_tensorflow(tmp_path, stream):
+    starts = np.array([1714557600000, 0, 127, 128, 1714557601000, -1000, 1 << 42], np.int64)
+    x = np.random.default_rng(0).normal(size=(len(starts), 100)).astype(np.float32)
+    (tmp_path / "ours").write_bytes(b"".join(encode_windows(stream, starts, x)))
+    records = [encode_example(stream, start, one) for start, one in zip(starts.tolist(), x, strict=True)]
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as file:
+        for record in records:
+            file.write(record)
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert list(tf.data.TFRecordDataset(str(tmp_path / "ours")).as_numpy_iterator()) == records
 
 
 def test_damaged_frame_is_seen_by_tensorflow(tmp_path):
-    write_records(tmp_path / "records", [b"a whole record"])
-    damaged = bytearray((tmp_path / "records").read_bytes())
+    frames = encode_windows("truck", np.array([0]), np.zeros((1, 4), np.float32))
+    damaged = bytearray(frames[0])
     damaged[15] ^= 1
     (tmp_path / "records").write_bytes(damaged)
     with pytest.raises(tf.errors.DataLossError):
