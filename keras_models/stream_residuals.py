@@ -21,10 +21,14 @@ def fit_stream_score(
 def training_residuals(
     model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
 ) -> list[np.ndarray]:
-    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0."""
-    statistics = stream_statistics(dataset, encoding)
-    normal = [stream.x[: int(np.sum(stream.part != "test"))] for stream in streams]
-    lead, longest = encoding.leads[0], max(len(x) for x in normal)
+    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0.
+
+    Of the streams whose normal run is longer than the warm-up and the lead.
+    """
+    statistics, lead = stream_statistics(dataset, encoding), encoding.leads[0]
+    pairs = [(stream, _normal_run(stream)) for stream in streams]
+    streams, normal = zip(*((stream, x) for stream, x in pairs if len(x) > warmup + lead), strict=True)
+    longest = max(len(x) for x in normal)
     features = np.zeros((len(normal), longest, encoding.width), np.float32)
     for i, (stream, x) in enumerate(zip(streams, normal, strict=True)):
         features[i, : len(x)] = fill_missing(encoding.encode(x, *statistics(stream.name)))
@@ -34,3 +38,9 @@ def training_residuals(
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
         residuals.append(np.nan_to_num(readings[warmup + lead :] - forecast[warmup : len(x) - lead]))
     return residuals
+
+
+def _normal_run(stream: RecordedStream) -> np.ndarray:
+    """The readings up to the last one of training or validation, without an embargo behind it."""
+    known = np.flatnonzero(np.isin(stream.part, ["train", "validation"]))
+    return stream.x[: known[-1] + 1] if len(known) else stream.x[:0]

@@ -6,6 +6,7 @@ take 0.6 GB like this. The shards are written to a folder that all workers see; 
 
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def deal_batch(clean: pa.RecordBatch, units: WorkUnits, folder: Path) -> Iterato
     name = f"{hashlib.sha256(clean.schema.metadata[FILE]).hexdigest()[:32]}-{clean[ROW][0].as_py()}.arrow"
     dealt = list(units.deal(clean))
     (folder / DEALT).mkdir(exist_ok=True)
-    temporary = folder / DEALT / f".{name}.{os.getpid()}.tmp"
+    temporary = folder / DEALT / f".{name}.{uuid.uuid4().hex}.tmp"
     with pa.ipc.new_file(str(temporary), clean.schema) as file:
         for _, rows in dealt:
             file.write_batch(rows)
