@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.atomic_write import write_json
+from pipeline.beam_job import run_job
 from pipeline.data_files import DataFile, find_files
 from pipeline.data_sets import DATA_SETS
 from pipeline.dataset_manifest import dataset_manifest
@@ -60,7 +61,7 @@ def preprocess(
     _print_source(console, scenario, files)
     with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
         try:
-            _run(scenario, files, folder, runner, runner_options)
+            run_job(lambda pipeline: build_pipeline(pipeline, scenario, files, folder), runner, runner_options)
         finally:
             shutil.rmtree(folder / DEALT, ignore_errors=True)
     facts = Facts.read(folder / FACTS_FILE)
@@ -88,28 +89,6 @@ def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[
         | "Facts" >> beam.Flatten()
         | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
     )
-
-
-def _run(scenario: Scenario, files: list[DataFile], folder: Path, runner: str, options: Sequence[str]) -> None:
-    try:
-        chosen = beam.runners.create_runner(runner)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise UserError(f'runner "{runner}": {error}') from error
-    pipeline = beam.Pipeline(runner=chosen, options=beam.options.pipeline_options.PipelineOptions(list(options)))
-    build_pipeline(pipeline, scenario, files, folder)
-    try:
-        pipeline.run().wait_until_finish()
-    except Exception as error:
-        if _was_interrupted(error):
-            raise KeyboardInterrupt from None
-        raise
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Beam wraps a Ctrl-C that meets it inside a DoFn into a RuntimeError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _begin(folder: Path) -> None:
