@@ -111,7 +111,7 @@ build/engines/prism: requirements.lock
 	@touch $@
 
 build/engines/flink-job-server.jar: engines/flink-job-server.xml
-	mvn --quiet --batch-mode -f $< package
+	mvn --quiet --batch-mode -Dstyle.color=never -f $< package
 	@touch $@
 
 lint: env ## ruff
