@@ -50,11 +50,24 @@ class RandomModel:
         return f"draw {self.seed}: {self.form.name}, state {self.state}, of {kinds}"
 
 
+class Unsuited(Exception):
+    """What was drawn is no model to test by: Keras itself cannot run it, or no weights were found that suit it."""
+
+
 def random_model(seed: int) -> RandomModel:
-    """The draw with this number."""
+    """The draw with this number; what is unsuited is drawn anew."""
+    for attempt in range(10):
+        try:
+            return _drawn(seed, np.random.default_rng([seed, attempt] if attempt else seed))
+        except Unsuited:
+            continue
+    raise RuntimeError(f"draw {seed}: ten times drawn, ten times unsuited")
+
+
+def _drawn(seed: int, rng: np.random.Generator) -> RandomModel:
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    drawing = _Drawing(np.random.default_rng(seed))
+    drawing = _Drawing(rng)
     form, state = drawing.one_of(FORMS), drawing.one_of(("external", "internal"))
     model, data = drawing.model(refused=drawing.chance(REFUSED_SHARE))
     draw = RandomModel(seed, model, data, drawing.refused, form, state)
@@ -354,7 +367,10 @@ def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
     kept = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
     everything = keras.Model(model.input, [layer.output for layer in kept])
     for _ in range(40):
-        values = [np.asarray(value) for value in everything(draw.inputs, training=False)]
+        try:
+            values = [np.asarray(value) for value in everything(draw.inputs, training=False)]
+        except ValueError as error:  # Keras' own layers refuse some of what can be drawn
+            raise Unsuited from error
         reset_states(model)
         sizes = [np.max(np.abs(value)) for value in values]
         least = [SMALLEST_STATE if isinstance(layer, layers.RNN) else 0 for layer in kept]
@@ -364,7 +380,7 @@ def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
             _redraw_biases(model, rng)
         else:
             return draw
-    raise RuntimeError(f"{draw}: no weights found that suit it")
+    raise Unsuited
 
 
 def _scale_weights(model: keras.Model, factor: float) -> None:

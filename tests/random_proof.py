@@ -31,7 +31,8 @@ SECONDS_PER_DRAW = 120  # of the processor: the machine may be busy
 # Of the largest output: the order of float sums over some tens of steps; Keras itself is up to 7e-6 from float64.
 FLOAT_TOLERANCE = 2e-5
 SMALLEST = 0.1  # a layer may put out nothing but rounding
-FUSED_SHARE = 0.2  # of the elements; a tenth is seen where LSTMs are stacked
+# Quanta of int8 by which states differ where LiteRT's fused LSTM goes before; an int16 has 256 steps in one.
+FUSED_STATES, WIDE = 4, 256
 # Where a rounding may be tipped: the share of elements that differ, and of int16 after floats, where many do, quanta.
 TIPPED_SHARE, TIPPED_INT16 = 0.01, 32
 REFERENCE, TFLM = {"kernels": "reference"}, {"runtime": "tflm"}
@@ -116,13 +117,19 @@ def _prove_integers(draw: RandomModel) -> None:
 
 def _prove_parity(draw: RandomModel, model: bytes, fused: bool = False) -> None:
     """LiteRT's reference kernels against TFLite Micro, every state forced equal before each step; and states inside are
-    the states outside. LiteRT's `fused` LSTM has another sigmoid and tanh, so that some of its integers differ."""
+    the states outside.
+
+    LiteRT's `fused` LSTM has another sigmoid and tanh: a quantum of h, and what the layers behind it make of that in
+    the step. An output may then be any number of quanta off, behind an exponential say; the states tell.
+    """
     exposed = exposed_states(model)
     runtimes, graph = (load_model(exposed, **REFERENCE), load_model(exposed, **TFLM)), read_flatbuffer(exposed)
-    record = parity(*runtimes, [step for stream in _steps(draw) for step in stream], output_quanta(graph))
+    wide = {name for name, read, _ in graph.states if graph.tensor(read).dtype == "int16"}
+    quanta = output_quanta(graph) | (dict.fromkeys(wide, WIDE) if fused else {})
+    record = parity(*runtimes, [step for stream in _steps(draw) for step in stream], quanta)
     floats, ties = _has_floats_between(graph), draw.form.product_bits == 16
     is_equal = _is_equal(draw, record["max_lsb"], record["mismatched"], floats=floats, ties=ties)
-    is_equal = is_equal or fused and record["mismatched"] <= FUSED_SHARE
+    is_equal = is_equal or fused and max(record["by_tensor"][name] for name, *_ in graph.states) <= FUSED_STATES
     assert is_equal, f"{draw}: LiteRT against TFLite Micro: {record}"
     if exposed != model:
         for options in (REFERENCE, TFLM):
