@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_models import activation_tables
 from keras_models import integer_kernels as kernels
 from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT, Affine, short_scale
 from keras_models.integer_kernels import Form, Integers
@@ -168,7 +169,7 @@ def test_squashing(kind, bits):
 @pytest.mark.parametrize("kind", SQUASHED)
 def test_int8_functions_as_steps(kind):
     """Any fixed-point numbers, not only those that some scale leads to."""
-    function = {"LOGISTIC": kernels._logistic_int8, "TANH": kernels._tanh_int8}[kind]
+    function = {"LOGISTIC": activation_tables.logistic_int8, "TANH": activation_tables.tanh_int8}[kind]
     starts, outputs = kernels._steps(function)
     rng = np.random.default_rng(5)
     around = starts[:, None] + np.arange(-500, 500)
