@@ -1,0 +1,46 @@
+"""The C functions that generated statements call: files in kernels/, some of them written for several types."""
+
+from pathlib import Path
+
+from keras_models.activation_tables import sigmoid_table
+
+FOLDER = Path(__file__).with_name("kernels")
+NEEDS = "// needs: "
+# Kernel -> (file, what stands in it for what).
+WRITTEN_FOR = {
+    "matmul_int8_to_int8": ("matmul_int8", {"OUT": "int8"}),
+    "matmul_int8_to_int16": ("matmul_int8", {"OUT": "int16"}),
+    "matmul_int16_in_int32": ("matmul_int16", {"SUM": "int32"}),
+    "matmul_int16_in_int64": ("matmul_int16", {"SUM": "int64"}),
+}
+KERNELS = frozenset({"sigmoid_table", *WRITTEN_FOR, *(path.stem for path in FOLDER.glob("*.c"))})
+
+
+def kernel_texts(names: set[str]) -> list[str]:
+    """The C of these kernels and of all they call, each after what it calls."""
+    texts: dict[str, str] = {}
+    for name in sorted(names):
+        _add(name, texts)
+    return list(texts.values())
+
+
+def _add(name: str, texts: dict[str, str]) -> None:
+    if name in texts:
+        return
+    if name == "sigmoid_table":
+        texts[name] = _sigmoid_table()
+        return
+    file, replacements = WRITTEN_FOR.get(name, (name, {}))
+    text = (FOLDER / f"{file}.c").read_text(encoding="utf-8")
+    if text.startswith(NEEDS):
+        first, text = text.split("\n", 1)
+        for needed in first.removeprefix(NEEDS).split():
+            _add(needed, texts)
+    for old, new in replacements.items():
+        text = text.replace(f"_{old}(", f"_{new}(").replace(f"{old}_t", f"{new}_t")
+    texts[name] = text
+
+
+def _sigmoid_table() -> str:
+    numbers = ", ".join(map(str, sigmoid_table()))
+    return f"/* sigmoid(i / 24) in units of 2^-16. */\nstatic const uint16_t sigmoid_table[256] = {{{numbers}}};\n"
