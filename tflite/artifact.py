@@ -60,7 +60,7 @@ def load(path: str | Path, runtime: str = "litert", **options: Any) -> StepRunti
 
     Args:
         path: a folder with artifact.json, or a `.tflite`.
-        runtime: "litert" (option `kernels`: "default", "builtin", "reference") or "tflm".
+        runtime: "litert" (option `kernels`: "default", "builtin", "reference"), "tflm" or "c" (generated C, compiled).
 
     Raises:
         UserError: the artefact is missing or damaged, or the runtime refuses it.

@@ -1,4 +1,4 @@
-"""Runtimes that step a .tflite: LiteRT and TFLite Micro behind one contract (`StepRuntime`)."""
+"""Runtimes that step a .tflite: LiteRT, TFLite Micro and generated C behind one contract (`StepRuntime`)."""
 
 import os
 from typing import Any
@@ -8,7 +8,7 @@ from tflite.child_process import ChildFailure, run_in_child
 from tflite.runtimes.model_bytes import read_model
 from tflite.runtimes.step_runtime import StepRuntime, TensorSpec
 
-RUNTIMES = ("litert", "tflm")
+RUNTIMES = ("litert", "tflm", "c")
 PROBE_SECONDS = 60.0
 PROBE_MEGABYTES = 4096
 
@@ -20,8 +20,8 @@ def load_model(model: bytes | str | os.PathLike, runtime: str = "litert", **opti
 
     Args:
         model: path or bytes. One step is its signature `step`, or the only one it has, or its first subgraph.
-        runtime: "litert" (option `kernels`: "default", "builtin", "reference") or "tflm" (option
-            `arena_bytes`).
+        runtime: "litert" (option `kernels`: "default", "builtin", "reference"), "tflm" (option
+            `arena_bytes`) or "c" (compiled by the system's C compiler).
 
     Raises:
         UserError: unknown runtime, no .tflite, no usable signature, or the runtime refuses the model.
@@ -68,6 +68,10 @@ def _runtime_class(runtime: str) -> type:
         from tflite.runtimes.litert import LiteRTRuntime
 
         return LiteRTRuntime
+    if runtime == "c":
+        from tflite.runtimes.c_runtime import CRuntime
+
+        return CRuntime
     from tflite.runtimes.tflm import TflmRuntime
 
     return TflmRuntime

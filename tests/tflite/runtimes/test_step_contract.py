@@ -11,9 +11,9 @@ from tflite.runtimes import StepRuntime, TensorSpec, load_model
 FEATURES, UNITS, OUTPUTS = 8, 32, 8
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=[*WAYS, "c"])
 def load(request):
-    return lambda model: load_model(model, **WAYS[request.param])
+    return lambda model: load_model(model, **WAYS.get(request.param, {"runtime": "c"}))
 
 
 def readings(count, width=FEATURES, seed=1):
@@ -214,7 +214,7 @@ def test_state_inside(load, sum_model):
 
 
 def test_unknown_runtime_and_kernels(gru_model):
-    with pytest.raises(UserError, match="runtime: expected one of litert, tflm, got 'gpu'"):
+    with pytest.raises(UserError, match="runtime: expected one of litert, tflm, c, got 'gpu'"):
         load_model(gru_model, "gpu")
     with pytest.raises(UserError, match="kernels: expected one of default, builtin, reference, got 'fast'"):
         load_model(gru_model, kernels="fast")
