@@ -121,6 +121,13 @@ def validate(arguments: argparse.Namespace) -> int | None:
     return 0 if validate_file(Path(arguments.what)) else 1
 
 
+def codegen(arguments: argparse.Namespace) -> None:
+    """write a .tflite of one time step, or the folder of an artefact, as portable C99"""
+    from tflite.codegen.codegen import codegen
+
+    print(codegen(Path(arguments.model), Path(arguments.out), arguments.name))
+
+
 def score(arguments: argparse.Namespace) -> None:
     """run a scenario's model, or any .tflite of one time step, over recorded history on Apache Beam"""
     job = {"runner": arguments.runner, "runner_options": arguments.beam, "kernels": arguments.kernels}
@@ -225,6 +232,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             _add_conversion(sub)
+    _add_codegen(commands.add_parser("codegen", help=codegen.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
@@ -267,6 +275,13 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--name", help="file name without .tflite (default: <file>_<activations>_<state>)")
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
+
+
+def _add_codegen(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", help=".tflite, or a folder with artifact.json")
+    sub.add_argument("--out", default=".", metavar="DIR", help="where <name>.h and <name>.c go (default: here)")
+    sub.add_argument("--name", help="of the model in C (default: that of the file)")
+    sub.set_defaults(run=codegen)
 
 
 def _add_scoring(sub: argparse.ArgumentParser) -> None:

@@ -35,7 +35,7 @@ SMALLEST = 0.1  # a layer may put out nothing but rounding
 FUSED_STATES, WIDE = 4, 256
 # Where a rounding may be tipped: the share of elements that differ, and of int16 after floats, where many do, quanta.
 TIPPED_SHARE, TIPPED_INT16 = 0.01, 32
-REFERENCE, TFLM = {"kernels": "reference"}, {"runtime": "tflm"}
+REFERENCE, TFLM, GENERATED = {"kernels": "reference"}, {"runtime": "tflm"}, {"runtime": "c"}
 WAYS = ({"kernels": "default"}, REFERENCE, TFLM)
 
 
@@ -131,6 +131,9 @@ def _prove_parity(draw: RandomModel, model: bytes, fused: bool = False) -> None:
     is_equal = _is_equal(draw, record["max_lsb"], record["mismatched"], floats=floats, ties=ties)
     is_equal = is_equal or fused and max(record["by_tensor"][name] for name, *_ in graph.states) <= FUSED_STATES
     assert is_equal, f"{draw}: LiteRT against TFLite Micro: {record}"
+    ours, theirs = (_streamed(draw, exposed, options) for options in (GENERATED, TFLM))
+    for name in ours:
+        assert np.array_equal(ours[name], theirs[name]), f"{draw}: generated C against TFLite Micro, output {name}"
     if exposed != model:
         for options in (REFERENCE, TFLM):
             inside, outside = (_streamed(draw, one, options) for one in (model, exposed))

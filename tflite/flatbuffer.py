@@ -209,7 +209,9 @@ def _unpack_program(model: schema.ModelT, index: int) -> StepGraph:
     uses = Counter(given)
     names = [name if name and uses[name] == 1 else f"t{i}" for i, name in enumerate(given)]
     tensors = tuple(map(_unpack_tensor, names, subgraph.tensors, repeat(model.buffers)))
-    return StepGraph(tensors, tuple(_unpack_op(op, model.operatorCodes, tensors) for op in subgraph.operators), (), ())
+    operators = enumerate(subgraph.operators)
+    ops = tuple(_unpack_op(index, op, model.operatorCodes, tensors) for index, op in operators)
+    return StepGraph(tensors, ops, (), ())
 
 
 def _unpack_tensor(name: str, packed: schema.TensorT, buffers: list) -> Tensor:
@@ -236,10 +238,10 @@ def _kind(packed: schema.OperatorT, codes: list) -> str:
     return next(name for name, value in vars(schema.BuiltinOperator).items() if value == code)
 
 
-def _unpack_op(packed: schema.OperatorT, codes: list, tensors: tuple[Tensor, ...]) -> Op:
+def _unpack_op(index: int, packed: schema.OperatorT, codes: list, tensors: tuple[Tensor, ...]) -> Op:
     kind = _kind(packed, codes)
     if kind not in OPERATORS:
-        raise ValueError(f"operator {kind} is not one the step graph holds")
+        raise ValueError(f"operator {index} {kind} is not one the step graph holds")
     changed = {}
     if packed.builtinOptions is not None:
         defaults = vars(type(packed.builtinOptions)())

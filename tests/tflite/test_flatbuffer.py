@@ -100,7 +100,7 @@ def tiny(kind="TANH", scale=0.0, key="step"):
 
 def test_an_unknown_operator():
     content = tiny("FLOOR")
-    with pytest.raises(ValueError, match="operator FLOOR is not one the step graph holds"):
+    with pytest.raises(ValueError, match="operator 0 FLOOR is not one the step graph holds"):
         read_flatbuffer(content)
     assert operator_names(content) == ["FLOOR"]
 

@@ -1,0 +1,131 @@
+"""Every operator in generated C against TensorFlow Lite Micro, which says what is right: not one bit may differ."""
+
+import numpy as np
+import operator_models as models
+import pytest
+
+from pipeline.user_error import UserError
+from tflite.flatbuffer import write_flatbuffer
+from tflite.runtimes import load_model
+from tflite.step_graph import StepGraphBuilder
+
+INTEGERS = ("int8", "int16")
+SEEDS = range(4)
+STEPS = 200
+
+
+def readings(runtime, seed):
+    """Integers over their whole range, reals of any size a kernel has a case for."""
+    rng = np.random.default_rng(seed)
+    for _ in range(STEPS):
+        yield {spec.name: _drawn(spec, rng) for spec in runtime.inputs}
+
+
+def _drawn(spec, rng):
+    if spec.dtype == "float32":
+        return (rng.normal(0, 1, spec.shape) * rng.choice([0.1, 1, 10])).astype(np.float32)
+    limits = np.iinfo(spec.dtype)
+    return rng.integers(limits.min, limits.max, spec.shape, spec.dtype, endpoint=True)
+
+
+def assert_same_bits(content, seed=0, positive=False):
+    ours, theirs = load_model(content, "c"), load_model(content, "tflm")
+    for x in readings(ours, seed):
+        x = {name: np.abs(values) + np.float32(1e-3) for name, values in x.items()} if positive else x
+        np.testing.assert_array_equal(ours.step(x, raw=True), theirs.step(x, raw=True))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("kind", ["LOGISTIC", "TANH", "RELU"])
+def test_integer_functions(kind, dtype, seed):
+    assert_same_bits(models.unary(kind, dtype, seed))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("source", "target"), [(a, b) for a in (*INTEGERS, "float32") for b in INTEGERS])
+def test_quantize(source, target, seed):
+    assert_same_bits(models.unary("QUANTIZE", source, seed, to=target))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_dequantize(dtype):
+    assert_same_bits(models.unary("DEQUANTIZE", dtype, 0, to="float32"))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("dtype", [*INTEGERS, "float32"])
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_sums_and_products(kind, dtype, seed):
+    assert_same_bits(models.binary(kind, dtype, seed))
+
+
+@pytest.mark.parametrize("width", [1, models.WIDTH])
+@pytest.mark.parametrize("dtype", [*INTEGERS, "float32"])
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM"])
+def test_one_number_for_all(kind, dtype, width):
+    assert_same_bits(models.binary(kind, dtype, 1, width=width))
+
+
+@pytest.mark.parametrize("fused", ["relu", "relu_n1_to_1", "relu6"])
+@pytest.mark.parametrize("dtype", [*INTEGERS, "float32"])
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_fused_activations(kind, dtype, fused):
+    assert_same_bits(models.binary(kind, dtype, 2, fused))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("kind", ["LESS", "DIV"])
+def test_comparison_and_division(kind, dtype):
+    if (kind, dtype) == ("DIV", "int8"):
+        with pytest.raises(UserError, match="operator 0 DIV: on int8"):
+            load_model(models.binary(kind, dtype, 0), "c")
+        return
+    assert_same_bits(models.binary(kind, dtype, 0))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("kind", "dtype", "bias"),
+    [
+        ("BATCH_MATMUL", "int8", "none"), ("BATCH_MATMUL", "float32", "none"),
+        *(("FULLY_CONNECTED", dtype, bias) for dtype in ("int8", "float32") for bias in ("none", "absent", "given")),
+        ("FULLY_CONNECTED", "int16", "given"),
+    ],
+)
+def test_matrix_products(kind, dtype, bias, seed):
+    assert_same_bits(models.product(kind, dtype, seed, bias), seed)
+
+
+def test_long_int16_sums():
+    """Sums that 32 bits do not hold."""
+    assert_same_bits(models.product("FULLY_CONNECTED", "int16", 0, "given", columns=1500))
+
+
+@pytest.mark.parametrize("fused", ["relu", "relu6"])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_matrix_products_with_an_activation(dtype, fused):
+    assert_same_bits(models.product("FULLY_CONNECTED", dtype, 0, "given", fused))
+
+
+@pytest.mark.parametrize(
+    "kind", ["ABS", "EXP", "LOG", "NEG", "RSQRT", "SIN", "SQRT", "RELU", "RELU6", "TANH", "LOGISTIC", "SOFTMAX"]
+)
+def test_float_functions(kind):
+    """The library's functions are the same here as in the wheel; on another machine an ulp may lie between."""
+    content = models.unary(kind, "float32", 0)
+    ours, theirs = load_model(content, "c"), load_model(content, "tflm")
+    for x in readings(ours, 1):
+        x = {"x0": np.abs(x["x0"]) + np.float32(1e-3)} if kind in ("LOG", "RSQRT", "SQRT") else x
+        np.testing.assert_array_max_ulp(ours.step(x), theirs.step(x), maxulp=2)
+
+
+@pytest.mark.parametrize("kind", ["EXP", "SQRT"])
+def test_an_operator_without_c_is_named_with_its_place(kind):
+    builder = StepGraphBuilder()
+    x = builder.tensor("x", 4, models.SIGMOID_OUTPUT[8])
+    builder.inputs.append(("x", x))
+    negative = builder.op("RELU", [x], builder.tensor("y", 4, models.SIGMOID_OUTPUT[8]))
+    builder.outputs.append(("z", builder.op(kind, [negative], builder.tensor("z", 4, models.SIGMOID_OUTPUT[8]))))
+    with pytest.raises(UserError, match=f"operator 1 {kind}: on int8"):
+        load_model(write_flatbuffer(builder.build()), "c")
