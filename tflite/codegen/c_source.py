@@ -99,6 +99,7 @@ class _Source:
             f'{GENERATED} */\n#include "{self.name}.h"\n\n#include <math.h>\n#include <string.h>\n',
             f"#if {self.macro('MAGIC')} != {self.magic:#010x}u || {self.macro('VERSION')} != {VERSION}\n"
             f'#error "{self.name}.h and {self.name}.c are of different models"\n#endif\n',
+            "typedef char an_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];\n",
             *kernel_texts(self.writer.kernels),
             *constants,
             self._init(),
@@ -243,7 +244,7 @@ class _Identifiers:
         word = re.sub(r"\W", "_", text, flags=re.ASCII) or "value"
         word = f"m{word}" if word[0].isdigit() or word[0] == "_" else word
         while word.lower() in self.taken or word in KERNELS or HIDING.fullmatch(word):
-            word += "_"
+            word = f"m{word}_"  # no name of the source begins and ends so
         self.taken.add(word.lower())
         return word
 

@@ -1,7 +1,7 @@
 """Generated C runs freely beside TensorFlow Lite Micro: every output and state of every step, bit for bit.
 
 Float operators too: C rounds every operation as the reference kernels do, in the same order, and calls the same
-library's exp, tanh and sin. Where libraries differ, by an ulp a call, FLOAT_TOLERANCE is for what a free run makes of it.
+library's exp, tanh and sin. FLOAT_TOLERANCE is for what a free run makes of a library that differs by an ulp a call.
 """
 
 import dataclasses

@@ -1,0 +1,32 @@
+"""Generated C as files of a folder, and the system's compilers on them."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from tflite.codegen.compiled_step import STRICT
+
+COMPILERS = [name for name in ("gcc", "clang", "cc") if shutil.which(name)]
+
+
+def written(source, folder):
+    for suffix, text in (("h", source.header), ("c", source.source)):
+        (folder / f"{source.name}.{suffix}").write_text(text, encoding="utf-8")
+    return folder
+
+
+def compiled(folder, *arguments, compiler="cc"):
+    """What the compiler said; "" where nothing."""
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} here")
+    done = subprocess.run([compiler, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 or done.stderr
+    return done.stderr
+
+
+def strictly_compiled(source, folder, compiler="cc", optimize="-O2"):
+    """The object file <name>.o, compiled without a warning."""
+    said = compiled(written(source, folder), *STRICT, optimize, "-c", f"{source.name}.c", compiler=compiler)
+    assert said == ""
+    return folder / f"{source.name}.o"
