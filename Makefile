@@ -17,7 +17,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix slow seeds long-run nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c slow seeds long-run nightly engines lint lock clean
 
 all: run
 
@@ -92,6 +92,9 @@ bench: $(SCENARIOS:%=build/%/tflite/seconds.json) ## steps against ONNX Runtime,
 
 matrix: env ## every cell in every form: size, time, parity, contract; exit status 1 if one fails
 	$(EDGERNN) matrix
+
+generated-c: env ## generated C beside TFLite Micro, 100,000 steps in every form; exit status 1 if one integer differs
+	$(EDGERNN) generated-c
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
 	$(EDGERNN) slow

@@ -160,6 +160,14 @@ def slow(arguments: argparse.Namespace) -> None:
     print(slow_dynamics(arguments.build))
 
 
+def generated_c(arguments: argparse.Namespace) -> int:
+    """stream generated C beside TensorFlow Lite Micro for 100,000 steps in every form; exit status 1 if one differs"""
+    start_tensorflow()
+    from tflite.studies.generated_c import generated_c
+
+    return 0 if generated_c(arguments.build) else 1
+
+
 def bench_qat(arguments: argparse.Namespace) -> None:
     """time an epoch of quantization-aware training against the plain Keras layers'"""
     start_tensorflow()
@@ -234,7 +242,7 @@ def parser() -> argparse.ArgumentParser:
             _add_conversion(sub)
     _add_codegen(commands.add_parser("codegen", help=codegen.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, bench_qat, bench_fleet, bench_preprocess):
+    for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)

@@ -85,13 +85,17 @@ def matrix(build: Path) -> bool:
     return all(row["passed"] for row in rows) and all(figure.passed for figure in figures)
 
 
-def measure_form(form: MatrixForm) -> dict[str, Any]:
-    """The record of one form; a figure that its runtimes cannot give is absent."""
-    model, reals = _float_model(form.cell), _float_outputs(form.cell)
-    source = model if form.activations == "float32" else _quantized(form)[0]
-    artifact = convert(
+def convert_form(form: MatrixForm) -> bytes:
+    """The .tflite of one row."""
+    source = _float_model(form.cell) if form.activations == "float32" else _quantized(form)[0]
+    return convert(
         source, activations=form.activations, state=form.state, state_dtype=form.state_dtype, weights=form.weights
     ).tflite
+
+
+def measure_form(form: MatrixForm) -> dict[str, Any]:
+    """The record of one form; a figure that its runtimes cannot give is absent."""
+    artifact, reals = convert_form(form), _float_outputs(form.cell)
     xs = [{"x": x} for x in _stream()]
     expected = None if form.weights else reals if form.activations == "float32" else _quantized(form)[1]
     checks = check_contract(

@@ -37,22 +37,39 @@ def compile_step(source: CSource) -> ctypes.CDLL:
     Raises:
         UserError: there is no C compiler, or it refuses.
     """
-    return _compiled(c_compiler(), source.name, source.header, source.source)
+    return _library(c_compiler(), source)
+
+
+def code_bytes(source: CSource) -> int:
+    """Bytes of code and constants of the step on this machine, optimized for size, without the C library.
+
+    Raises:
+        UserError: as `compile_step`.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:
+        place = Path(folder, f"{source.name}.o")
+        _compile(c_compiler(), source, Path(folder), *STRICT, "-Os", "-c", "-o", str(place), f"{source.name}.c")
+        listed = subprocess.run(["size", str(place)], capture_output=True, text=True, check=True)
+    return int(listed.stdout.splitlines()[1].split()[0])
 
 
 @cache
-def _compiled(compiler: str, name: str, header: str, source: str) -> ctypes.CDLL:
+def _library(compiler: str, source: CSource) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:  # a library that is loaded needs no file any more
-        for suffix, text in (("h", header), ("c", source)):
-            Path(folder, f"{name}.{suffix}").write_text(text, encoding="utf-8")
-        library = Path(folder, f"{name}.so")
-        command = [compiler, *FLAGS, "-o", str(library), f"{name}.c", "-lm"]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UserError(f"{compiler}: compiling the model failed ({error})") from error
-        if done.returncode:
-            first = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()
-            told = next((line for line in first if "error" in line), first[0])
-            raise UserError(f"{compiler}: compiling the model failed ({told}); another compiler can be named in CC")
-        return ctypes.CDLL(str(library))
+        place = Path(folder, f"{source.name}.so")
+        _compile(compiler, source, Path(folder), *FLAGS, "-o", str(place), f"{source.name}.c", "-lm")
+        return ctypes.CDLL(str(place))
+
+
+def _compile(compiler: str, source: CSource, folder: Path, *arguments: str) -> None:
+    """Both files written to the folder, and the compiler run there; UserError where it refuses."""
+    for suffix, text in (("h", source.header), ("c", source.source)):
+        (folder / f"{source.name}.{suffix}").write_text(text, encoding="utf-8")
+    try:
+        done = subprocess.run([compiler, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"{compiler}: compiling the model failed ({error})") from error
+    if done.returncode:
+        lines = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()
+        told = next((line for line in lines if "error" in line), lines[0])
+        raise UserError(f"{compiler}: compiling the model failed ({told}); another compiler can be named in CC")

@@ -109,6 +109,6 @@ def test_a_compiler_that_refuses(gru_model, monkeypatch):
 
 
 def test_a_model_is_compiled_once(gru_model):
-    compiled_step._compiled.cache_clear()
+    compiled_step._library.cache_clear()
     load_model(gru_model, "c"), load_model(gru_model, "c")
-    assert compiled_step._compiled.cache_info().misses == 1
+    assert compiled_step._library.cache_info().misses == 1
