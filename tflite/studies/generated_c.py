@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.atomic_write import write_json
 from tflite.codegen.c_source import generate
@@ -63,7 +63,8 @@ def _passed(record: dict[str, object]) -> bool:
 
 
 def _print(records: list[dict[str, object]]) -> None:
-    table = Table("form", "elements that differ", "C step", "TFLM step", "code", title=f"generated C, {STEPS:,} steps")
+    columns = Column("form", no_wrap=True), "elements that differ", "C step", "TFLM step", "code"
+    table = Table(*columns, title=f"generated C, {STEPS:,} steps")
     for record in records:
         times = [f"{record['us'][runtime]:.2f} us" for runtime in ("c", "tflm")]
         differ = f"{record['different']:.3%}" if _passed(record) else f"[red]{record['different']:.3%}"
