@@ -27,6 +27,11 @@ def count(name: str, number: int) -> Fact:
     return ("count", name, int(number))
 
 
+def tagged(fact: Fact) -> beam.pvalue.TaggedOutput:
+    """A fact beside the main output of a DoFn."""
+    return beam.pvalue.TaggedOutput(FACTS, fact)
+
+
 class WriteFacts(beam.PTransform):
     """Facts -> one JSON-lines file at `path`, sorted."""
 

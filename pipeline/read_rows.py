@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline import read_csv
 from pipeline.clean_rows import clean_batch
 from pipeline.data_files import DataFile, file_state
-from pipeline.facts import FACTS, Fact, count, problem
+from pipeline.facts import FACTS, count, problem, tagged
 from pipeline.quiet_beam import beam
 from pipeline.read_csv import csv_batches
 from pipeline.read_json_lines import json_batches
@@ -50,15 +50,15 @@ class _ReadFile(beam.DoFn):
                     yield beam.pvalue.TaggedOutput("rejected", rejected)
             _check_whole(file, rows + len(malformed.rows), offsets)
         except UserError as error:
-            yield _fact(problem("read", str(error)))
+            yield tagged(problem("read", str(error)))
         except OSError as error:
-            yield _fact(problem("read", f"{file.path}: cannot be read ({error.strerror or error})"))
+            yield tagged(problem("read", f"{file.path}: cannot be read ({error.strerror or error})"))
         except pa.ArrowException as error:
-            yield _fact(problem("read", f"{file.path}: is not readable as {_kind(file)}: {_plain(error)}"))
+            yield tagged(problem("read", f"{file.path}: is not readable as {_kind(file)}: {_plain(error)}"))
         if malformed.rows:
             yield beam.pvalue.TaggedOutput("rejected", pa.RecordBatch.from_pylist(malformed.rows, REJECTED))
-        yield _fact(count("rows_in", rows + len(malformed.rows)))
-        yield _fact(count("rows_out_of_order", late))
+        yield tagged(count("rows_in", rows + len(malformed.rows)))
+        yield tagged(count("rows_out_of_order", late))
 
 
 class _Malformed:
@@ -119,7 +119,3 @@ def count_late(clean: pa.RecordBatch, latest: dict[str, int]) -> int:
         latest[stream] = int(highest[-1])
         late += int((own < highest[1:]).sum())
     return late
-
-
-def _fact(fact: Fact) -> beam.pvalue.TaggedOutput:
-    return beam.pvalue.TaggedOutput(FACTS, fact)

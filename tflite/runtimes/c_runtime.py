@@ -8,12 +8,12 @@ import numpy as np
 
 from tflite.codegen.c_source import CSource, generate
 from tflite.codegen.compiled_step import compile_step
-from tflite.runtimes.step_runtime import TensorSpec, checked_readings, checked_states
 from tflite.runtimes.step_signature import read_step_signature
+from tflite.runtimes.viewed_runtime import ViewedRuntime, single_float
 from tflite.step_graph import Tensor
 
 
-class CRuntime:
+class CRuntime(ViewedRuntime):
     """A step model as generated C (see `StepRuntime` for the contract).
 
     Args:
@@ -41,8 +41,8 @@ class CRuntime:
         step.restype = ctypes.c_int
         self._run = partial(step, state, *(ctypes.c_void_p(end.ctypes.data) for end in ends))
         self._init = partial(library[f"{self.source.name}_init"], state)
-        self._single_input = _single_float(self.inputs, self._input_views)
-        self._single_output = _single_float(self.outputs, self._output_views)
+        self._single_input = single_float(self.inputs, self._input_views)
+        self._single_output = single_float(self.outputs, self._output_views)
         self.reset()
 
     def reset(self) -> None:
@@ -55,29 +55,11 @@ class CRuntime:
         if view is not None and type(x) is np.ndarray and x.dtype is view.dtype and x.shape == view.shape:
             view[...] = x
         else:
-            for name, values in checked_readings(x, self.inputs, raw).items():
-                self._input_views[name][...] = values
+            self._write(x, raw)
         if self._run():
             raise RuntimeError("the state of the model was overwritten")
         output = self._single_output
         return output.copy() if output is not None else self._read(raw)
-
-    @property
-    def states(self) -> dict[str, np.ndarray]:
-        """Copies of the states by name."""
-        return {name: view.copy() for name, view in self._state_views.items()}
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Replaces the named states; shape and dtype must be the state's own."""
-        for name, values in checked_states(states, self.state_specs).items():
-            self._state_views[name][...] = values
-
-    def _read(self, raw: bool) -> np.ndarray | dict[str, np.ndarray]:
-        results = {
-            spec.name: spec.dequantize(view) if spec.is_quantized and not raw else view.copy()
-            for spec, view in zip(self.outputs, self._output_views.values(), strict=True)
-        }
-        return results if len(results) != 1 else next(iter(results.values()))
 
 
 def _state_structure(source: CSource) -> type[ctypes.Structure]:
@@ -92,10 +74,3 @@ def _field(tensor: Tensor) -> type[ctypes.Array]:
 
 def _array_of(field: ctypes.Array) -> np.ndarray:
     return np.ctypeslib.as_array(field)
-
-
-def _single_float(specs: tuple[TensorSpec, ...], views: dict[str, np.ndarray]) -> np.ndarray | None:
-    """The array of the only tensor of `specs`, where it holds plain float32: the fast path."""
-    if len(specs) == 1 and specs[0].dtype == "float32":
-        return views[specs[0].name]
-    return None

@@ -8,8 +8,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pipeline.native_stderr import withheld_stderr
 from pipeline.user_error import UserError
-from tflite.runtimes.step_runtime import TensorSpec, checked_readings, checked_states
 from tflite.runtimes.step_signature import RESET, StepPort, read_step_signature
+from tflite.runtimes.viewed_runtime import ViewedRuntime, single_float
 
 KERNELS = {
     "default": OpResolverType.AUTO,  # XNNPACK where it has a kernel: what a phone runs
@@ -18,7 +18,7 @@ KERNELS = {
 }
 
 
-class LiteRTRuntime:
+class LiteRTRuntime(ViewedRuntime):
     """A step model on LiteRT, one thread (see `StepRuntime` for the contract).
 
     Args:
@@ -67,16 +67,6 @@ class LiteRTRuntime:
             target[:] = source
         return result
 
-    @property
-    def states(self) -> dict[str, np.ndarray]:
-        """Copies of the states by name."""
-        return {name: view.copy() for name, view in self._state_views.items()}
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Replaces the named states; shape and dtype must be the state's own."""
-        for name, values in checked_states(states, self.state_specs).items():
-            self._state_views[name][...] = values
-
     def _open(self) -> None:
         """A fresh interpreter, its inputs and states at real 0."""
         with withheld_stderr():  # "Created TensorFlow Lite XNNPACK delegate" is not for users
@@ -96,9 +86,9 @@ class LiteRTRuntime:
         self._output_views = {port.spec.name: self._view(port) for port in signature.outputs}
         self._state_views = {port.spec.name: self._view(port) for port in signature.states_in}
         self._feedback = self._feedback_copies()
-        self._single_float_input = _single_float(self.inputs, self._input_views)
+        self._single_float_input = single_float(self.inputs, self._input_views)
         self._single_shape = self.inputs[0].shape if self.inputs else ()
-        self._single_float_output = _single_float(self.outputs, self._output_views)
+        self._single_float_output = single_float(self.outputs, self._output_views)
 
     def _feedback_copies(self) -> list[tuple[memoryview, memoryview]]:
         """The copies (target, source), in order, that make this step's states the next step's.
@@ -139,25 +129,7 @@ class LiteRTRuntime:
         memory = (ctypes.c_uint8 * tensor.nbytes).from_address(tensor.ctypes.data)
         return np.frombuffer(memory, port.spec.dtype).reshape(port.spec.shape)
 
-    def _write(self, x: object, raw: bool) -> None:
-        for name, values in checked_readings(x, self.inputs, raw).items():
-            self._input_views[name][...] = values
-
-    def _read(self, raw: bool) -> np.ndarray | dict[str, np.ndarray]:
-        results = {
-            spec.name: spec.dequantize(view) if spec.is_quantized and not raw else view.copy()
-            for spec, view in zip(self.outputs, self._output_views.values(), strict=True)
-        }
-        return results if len(results) != 1 else next(iter(results.values()))
-
 
 def _memory(array: np.ndarray) -> memoryview:
     """The array's bytes: copying between memoryviews costs half of copying between arrays."""
     return memoryview(array).cast("B") if array.ndim <= 1 else memoryview(array.reshape(-1)).cast("B")
-
-
-def _single_float(specs: tuple[TensorSpec, ...], views: dict[str, np.ndarray]) -> np.ndarray | None:
-    """The view of the only tensor of `specs`, where it holds plain float32: the fast path."""
-    if len(specs) == 1 and specs[0].dtype == "float32":
-        return views[specs[0].name]
-    return None

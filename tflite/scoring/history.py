@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from pipeline.facts import FACTS, Fact, count, problem
+from pipeline.facts import FACTS, count, problem, tagged
 from pipeline.quiet_beam import beam
 from pipeline.user_error import UserError
 
@@ -135,12 +135,12 @@ class _Segments(beam.DoFn):
         rows = rows.sort_by([("time", "ascending")])
         wrong = find_problem(stream, rows)
         if wrong:
-            yield _fact(problem("history", wrong))
+            yield tagged(problem("history", wrong))
             return
         segments = list(cut_segments(stream, rows, self.history.max_gap_ms))
-        yield _fact(count("steps", len(rows)))
-        yield _fact(count("segments", len(segments)))
-        yield _fact(count("streams", 1))
+        yield tagged(count("steps", len(rows)))
+        yield tagged(count("segments", len(segments)))
+        yield tagged(count("streams", 1))
         yield from segments
 
 
@@ -168,7 +168,3 @@ def cut_segments(stream: str, rows: pa.Table, max_gap_ms: int | None) -> Iterato
     borders: Sequence[int] = [0, *(np.flatnonzero(starts) + 1), len(times)]
     for number, (begin, end) in enumerate(zip(borders, borders[1:], strict=False)):
         yield Segment(stream, number, times[begin:end], x[begin:end])
-
-
-def _fact(fact: Fact) -> beam.pvalue.TaggedOutput:
-    return beam.pvalue.TaggedOutput(FACTS, fact)
