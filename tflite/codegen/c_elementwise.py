@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT
-from tflite.codegen.fixed_point import Multiplier, int8_table, int16_input, multiplier
+from keras_models.affine_quantization import SIGMOID_OUTPUT, TANH_OUTPUT, Affine
+from tflite.codegen.exact_lines import Line, exact_line, exact_plane
+from tflite.codegen.fixed_point import Multiplier, int8_table, int16_input, multiplier, rescale
 from tflite.codegen.step_writer import (
     C_TYPES,
     StepWriter,
@@ -30,13 +31,33 @@ def write_sum(writer: StepWriter, op: Op) -> list[str]:
     forms = [writer.form(name) for name in (a, b, y)]
     headroom = 1 << (15 if forms[2].bits == 16 else 20)
     greatest = 2 * max(forms[0].scale, forms[1].scale)
-    terms = []
-    for name, form, sign in ((a, forms[0], 1), (b, forms[1], -1 if op.kind == "SUB" else 1)):
-        fixed, shift = multiplier(form.scale / greatest)
-        centred = plus(writer.element(name, count), -form.zero_point)
-        terms.append(writer.rescaled(f"{centred} * {headroom}", Multiplier(sign * fixed, shift)))
-    total = writer.rescaled(" + ".join(terms), multiplier(greatest / (headroom * forms[2].scale)))
-    return writer.loop(y, writer.saturated(total, forms[2], integer_bounds(op, forms[2])))
+    by = [multiplier(form.scale / greatest) for form in forms[:2]]
+    if op.kind == "SUB":
+        by[1] = Multiplier(-by[1].fixed, by[1].shift)
+    last = multiplier(greatest / (headroom * forms[2].scale))
+    bounds = integer_bounds(op, forms[2])
+    if forms[2].bits == 8:
+        line = _plane(forms, by, headroom, last, bounds)
+        if line is not None:
+            values = [writer.element(name, count) for name in (a, b)]
+            return writer.loop(y, writer.clamped(writer.plane(values, line), forms[2], bounds))
+    terms = [
+        writer.rescaled(f"{plus(writer.element(name, count), -form.zero_point)} * {headroom}", factor)
+        for name, form, factor in zip((a, b), forms, by, strict=False)
+    ]
+    return writer.loop(y, writer.saturated(writer.rescaled(" + ".join(terms), last), forms[2], bounds))
+
+
+def _plane(
+    forms: list[Affine], by: list[Multiplier], headroom: int, last: Multiplier, bounds: tuple[int, int]
+) -> Line | None:
+    """One line for the three rescalings of a sum of int8, where it gives the same for each pair of values."""
+    every = np.arange(-128, 128)
+    a, b = (rescale((every - form.zero_point) * headroom, one) for form, one in zip(forms, by, strict=False))
+    staircase = np.clip(rescale(a[:, None] + b[None], last), *bounds) + forms[2].zero_point
+    slopes = [form.scale / forms[2].scale for form in forms[:2]]
+    absolute = tuple(bound + forms[2].zero_point for bound in bounds)
+    return exact_plane(staircase, (slopes[0], slopes[1] * (1 if by[1].fixed >= 0 else -1)), absolute)
 
 
 def write_mul(writer: StepWriter, op: Op) -> list[str]:
@@ -44,11 +65,27 @@ def write_mul(writer: StepWriter, op: Op) -> list[str]:
     if writer.tensor(y).dtype == "float32":
         return write_float_arithmetic(writer, op)
     expect_integers(writer, a, b, y)
-    form = writer.form(y)
-    factors = [plus(writer.element(x, writer.size(y)), -writer.form(x).zero_point) for x in (a, b)]
-    by = multiplier(writer.form(a).scale * writer.form(b).scale / form.scale)
-    product = writer.rescaled(" * ".join(factors), by)
-    return writer.loop(y, writer.saturated(product, form, integer_bounds(op, form)))
+    forms = [writer.form(name) for name in (a, b, y)]
+    factors = [plus(writer.element(x, writer.size(y)), -form.zero_point) for x, form in zip((a, b), forms, strict=False)]
+    by = multiplier(forms[0].scale * forms[1].scale / forms[2].scale)
+    ends = [(form.minimum_integer - form.zero_point, form.maximum_integer - form.zero_point) for form in forms[:2]]
+    products = [one * other for one in ends[0] for other in ends[1]]
+    product = f"({' * '.join(factors)})"
+    return writer.loop(y, _rescaled(writer, product, (min(products), max(products)), by, forms[2], integer_bounds(op, forms[2])))
+
+
+def _rescaled(
+    writer: StepWriter, value: str, ends: tuple[int, int], by: Multiplier, form: Affine, bounds: tuple[int, int]
+) -> str:
+    """A value between the ends as an integer of the form: by a line where one is exact, else as the kernels do."""
+    absolute = tuple(bound + form.zero_point for bound in bounds)
+    line = exact_line(
+        lambda values: np.clip(rescale(values, by) + form.zero_point, *absolute), by.fixed * 2.0 ** (by.shift - 31), *ends,
+        absolute,
+    )
+    if line is None:
+        return writer.saturated(writer.rescaled(value, by), form, bounds)
+    return writer.clamped(writer.scaled(value, line), form, bounds)
 
 
 FLOAT_SIGNS = {"ADD": "+", "SUB": "-", "MUL": "*", "DIV": "/"}
@@ -125,8 +162,8 @@ def _requantized(writer: StepWriter, x: str, y: str, bounds: tuple[int, int]) ->
     centred = plus(writer.element(x, writer.size(y)), -source.zero_point)
     if source.scale == form.scale:
         return writer.loop(y, writer.saturated(centred, form, bounds))
-    rescaled = writer.rescaled(centred, multiplier(source.scale / form.scale))
-    return writer.loop(y, writer.saturated(rescaled, form, bounds))
+    ends = source.minimum_integer - source.zero_point, source.maximum_integer - source.zero_point
+    return writer.loop(y, _rescaled(writer, centred, ends, multiplier(source.scale / form.scale), form, bounds))
 
 
 def write_quantize(writer: StepWriter, op: Op) -> list[str]:

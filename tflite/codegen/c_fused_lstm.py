@@ -21,15 +21,14 @@ def write_fused_lstm(writer: StepWriter, op: Op) -> list[str]:
     _check(writer, op)
     units = writer.size(h)
     lines = [f"int16_t gates[{4 * units}], recurrent[{units}];"]
-    parts = zip(op.inputs[KERNELS], op.inputs[RECURRENT_KERNELS], op.inputs[BIASES], strict=True)
-    for gate, (kernel, recurrent_kernel, bias) in enumerate(parts):
-        place = f"gates + {gate * units}"
-        lines += [
-            f"/* {GATES[gate]} gate */",
-            _products(writer, x, kernel, bias, place),
-            _products(writer, h, recurrent_kernel, ABSENT, "recurrent"),
-            *_loop(units, [f"gates[{gate * units} + i] = {_int16(writer, f'({place})[i] + recurrent[i]')};"]),
-        ]
+    gates = list(zip(GATES, op.inputs[KERNELS], op.inputs[RECURRENT_KERNELS], op.inputs[BIASES], strict=True))
+    for number, (gate, kernel, _, bias) in enumerate(gates):
+        lines += [f"/* {gate} gate */", *_products(writer, x, kernel, bias, f"gates + {number * units}")]
+    for number, (gate, _, recurrent_kernel, _) in enumerate(gates):
+        sum_of_both = _int16(writer, f"gates[{number * units} + i] + recurrent[i]")
+        lines += [f"/* {gate} gate */", *_products(writer, h, recurrent_kernel, ABSENT, "recurrent")]
+        lines += _loop(units, [f"gates[{number * units} + i] = {sum_of_both};"])
+    writer.in_wide = ""  # h changes in place
     lines += _loop(units, _update(writer, writer.pointer(h), writer.pointer(c), units, writer.form(h), writer.form(c)))
     return ["{", *(f"    {line}" for line in lines), "}", f"{copy(writer, h, writer.pointer(y))};"]
 
@@ -45,7 +44,7 @@ def _check(writer: StepWriter, op: Op) -> None:
     expect(writer.form(h) == writer.form(y), "whose output is quantized unlike its state")
 
 
-def _products(writer: StepWriter, source: str, kernel: str, bias: str, place: str) -> str:
+def _products(writer: StepWriter, source: str, kernel: str, bias: str, place: str) -> list[str]:
     weights, form = writer.tensor(kernel).data, writer.form(kernel)
     expect(weights is not None and weights.ndim == 2 and form.zero_point == 0, "with weights of another kind")
     expect(weights.shape[1] == writer.size(source), f"of {writer.size(source)} inputs with weights {weights.shape}")
@@ -53,7 +52,7 @@ def _products(writer: StepWriter, source: str, kernel: str, bias: str, place: st
     summand = None if bias == ABSENT else writer.tensor(bias).data
     call = int8_products(writer, kernel, weights, summand, writer.form(source))
     by = multiplier(writer.form(source).scale * form.scale / GATE_INPUT.scale)
-    return call(writer.pointer(source), place, "int16", by, GATE_INPUT, INT16) + ";"
+    return call(writer.pointer(source), place, "int16", by, GATE_INPUT, INT16)
 
 
 def _update(writer: StepWriter, h: str, c: str, units: int, h_form: Affine, c_form: Affine) -> list[str]:

@@ -1,14 +1,18 @@
 """BATCH_MATMUL and FULLY_CONNECTED by constant weights."""
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import numpy as np
 
 from keras_models.affine_quantization import Affine
-from tflite.codegen.fixed_point import Multiplier, multiplier, short_multiplier
-from tflite.codegen.step_writer import StepWriter, expect, integer_bounds, real_bounds
+from tflite.codegen.exact_lines import exact_line
+from tflite.codegen.fixed_point import Multiplier, multiplier, rescale, short_multiplier
+from tflite.codegen.step_writer import StepWriter, expect, integer_bounds, real_bounds, scaled_arguments
 from tflite.step_graph import ABSENT, Op
+
+Products = Callable[[str, str], list[str]]  # (vector x, vector y) as C -> statements
 
 
 def write_matmul(writer: StepWriter, op: Op) -> list[str]:
@@ -33,18 +37,19 @@ def write_matmul(writer: StepWriter, op: Op) -> list[str]:
     expect(tuple(dtypes) in MATMULS, f"on {', '.join(dtypes)}")
     statement = MATMULS[tuple(dtypes)](writer, op, weights, bias)
     offsets = ((f" + {vector * columns}", f" + {vector * rows}") if vector else ("", "") for vector in range(vectors))
-    return [statement(writer.pointer(x) + source, writer.pointer(y) + target) + ";" for source, target in offsets]
+    calls = [statement(writer.pointer(x) + source, writer.pointer(y) + target) for source, target in offsets]
+    return [line for lines in calls for line in lines]
 
 
-def _matmul_float(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Callable[[str, str], str]:
+def _matmul_float(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:
     expect(real_bounds(op) == (None, None), "with a fused activation on float32")
     number, (rows, columns) = writer.numbers[op.inputs[1]], weights.shape
     matrix = writer.constant(f"t{number}", weights)
     summand = writer.constant(f"zeros_{rows}", np.zeros(rows, np.float32)) if bias is None else writer.pointer(bias)
-    return lambda x, y: writer.call("matmul_float", x, matrix, summand, rows, columns, y)
+    return lambda x, y: [writer.call("matmul_float", x, matrix, summand, rows, columns, y) + ";"]
 
 
-def _matmul_int8(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Callable[[str, str], str]:
+def _matmul_int8(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:
     x, w, y = *op.inputs[:2], op.outputs[0]
     expect(writer.form(w).zero_point == 0, "with a zero point of the weights")
     form = writer.form(y)
@@ -56,26 +61,59 @@ def _matmul_int8(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | No
 
 def int8_products(
     writer: StepWriter, name: str, weights: np.ndarray, bias: np.ndarray | None, x_form: Affine
-) -> Callable[..., str]:
-    """(x, y, dtype of y, multiplier, form of y, bounds) -> the call that multiplies int8 vectors x by the weights.
+) -> Callable[..., list[str]]:
+    """(x, y, dtype of y, multiplier, form of y, bounds) -> the statements that multiply int8 vectors x by the weights.
 
     What the zero point of x adds to a row is known beforehand and goes with its bias.
     """
     rows, columns = weights.shape
-    offsets = -x_form.zero_point * weights.astype(np.int64).sum(axis=1) + (0 if bias is None else bias.astype(np.int64))
-    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 128 + np.abs(offsets)
-    expect(reach.max(initial=0) < 2**31, "whose sums may leave 32 bits")
-    matrix = writer.constant(f"t{writer.numbers[name]}", weights)
-    start = writer.constant(f"offsets_of_t{writer.numbers[name]}", offsets.astype(np.int32))
+    weights = weights.astype(np.int64)
+    offsets = -x_form.zero_point * weights.sum(axis=1) + (0 if bias is None else bias.astype(np.int64))
+    lowest, highest = (np.minimum(-128 * sign * weights, 127 * sign * weights).sum(axis=1) * sign for sign in (1, -1))
+    lowest, highest = (offsets + sums for sums in (lowest, highest))
+    first, last = int(lowest.min(initial=0)), int(highest.max(initial=0))
+    expect(-(2**31) <= first and last < 2**31, "whose sums may leave 32 bits")
+    number = writer.numbers[name]
+    start = writer.constant(f"offsets_of_t{number}", offsets.astype(np.int32))
 
-    def call(x: str, y: str, dtype: str, by: Multiplier, form: Affine, bounds: tuple[int, int]) -> str:
-        arguments = (x, matrix, start, rows, columns, *by, form.zero_point, *bounds, y)
-        return writer.call(f"matmul_int8_to_{dtype}", *arguments)
+    def call(x: str, y: str, dtype: str, by: Multiplier, form: Affine, bounds: tuple[int, int]) -> list[str]:
+        bounds = tuple(bound + form.zero_point for bound in bounds)
+        pairs = paired_rows(weights)
+        if pairs is None:
+            matrix = writer.constant(f"t{number}", weights.astype(np.int8))
+            finish = (*by, form.zero_point)
+            return [writer.call(f"matmul_int8_to_{dtype}", x, matrix, start, rows, columns, *finish, *bounds, y) + ";"]
+        staircase = partial(_rescaled, by=by, zero=form.zero_point, bounds=bounds)
+        line = exact_line(staircase, by.fixed * 2.0 ** (by.shift - 31), first, last, bounds)
+        kernel = f"matmul_pairs_{'scaled' if line else 'rescale'}_to_{dtype}"
+        finish = scaled_arguments(line) if line else (*by, form.zero_point)
+        matrix = writer.constant(f"t{number}", pairs)
+        widen, wide = writer.widened(x, columns)
+        return [*widen, writer.call(kernel, wide, matrix, start, rows, pairs.shape[1], *finish, *bounds, y) + ";"]
 
     return call
 
 
-def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Callable[[str, str], str]:
+def _rescaled(values: np.ndarray, by: Multiplier, zero: int, bounds: tuple[int, int]) -> np.ndarray:
+    return np.clip(rescale(values, by) + zero, *bounds)
+
+
+PAIRED_REACH = (2**31 - 1) // 257  # of a row's sum, so that 32 bits hold one sum and 256 times another
+
+
+def paired_rows(weights: np.ndarray) -> np.ndarray | None:
+    """int16 (row pairs, columns): w of the even row + 256 * w of the odd one; rows and columns are made even by zeros.
+
+    None where two weights do not fit into 16 bits, or two sums into 32.
+    """
+    rows, columns = weights.shape
+    padded = np.pad(weights, ((0, rows % 2), (0, columns % 2)))
+    pairs = padded[::2] + 256 * padded[1::2]
+    fits = np.abs(weights).sum(axis=1).max(initial=0) * 128 <= PAIRED_REACH
+    return pairs.astype(np.int16) if fits and (pairs == pairs.astype(np.int16)).all() else None
+
+
+def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:
     """Sums stay in 32 bits where that is certain: a 64-bit multiply-add takes a small core several times as long."""
     x, w, y = *op.inputs[:2], op.outputs[0]
     expect(op.kind == "FULLY_CONNECTED", "on int16 and int8")
@@ -87,9 +125,9 @@ def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | N
     summand = writer.constant(f"zeros_{rows}", np.zeros(rows, np.int64)) if bias is None else writer.pointer(bias)
     reach = np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0) * 32768
     kernel = f"matmul_int16_in_{'int32' if reach < 2**31 else 'int64'}"
-    return lambda x, y: writer.call(
-        kernel, x, matrix, summand, rows, columns, *by, *integer_bounds(op, form), y
-    )
+    return lambda x, y: [
+        writer.call(kernel, x, matrix, summand, rows, columns, *by, *integer_bounds(op, form), y) + ";"
+    ]
 
 
 MATMULS = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tflite.codegen.c_operators import write_operator
+from tflite.codegen.fold_constants import fold_constants
 from tflite.codegen.kernel_texts import KERNELS, kernel_texts
 from tflite.codegen.memory_plan import plan_memory
 from tflite.codegen.step_writer import C_TYPES, NotInC, StepWriter, c_number, copy, expect
@@ -31,7 +32,7 @@ C_WORDS = frozenset(  # of C++ too
 TAKEN = C_WORDS | {"model", "state"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
-    r"t\d+|\w+_of_t\d+|zeros_\d+|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
+    r"t\d+|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
 )
 
 
@@ -66,7 +67,7 @@ def generate(content: bytes, name: str) -> CSource:
     graph.check()
     for tensor in graph.tensors:
         expect(all(size >= 0 for size in tensor.shape), f"tensor {tensor.name!r} has no fixed shape: {tensor.shape}")
-    return _Source(graph, identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
+    return _Source(fold_constants(graph), identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
 
 
 def identifier(text: str) -> str:
@@ -170,6 +171,7 @@ void {self.name}_init({self.name}_state *state);
 
     def _step(self, statements: list[str]) -> str:
         scratch = [f"{C_TYPES[dtype]} scratch_{dtype}[{size}];" for dtype, size in sorted(self.plan.sizes.items())]
+        scratch += [f"int16_t wide[{self.writer.wide}];"] if self.writer.wide else []
         lines = [
             *scratch,
             f"if (state->model != {self.macro('MAGIC')}) {{",

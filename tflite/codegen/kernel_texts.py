@@ -7,11 +7,26 @@ from keras_models.activation_tables import sigmoid_table
 FOLDER = Path(__file__).with_name("kernels")
 NEEDS = "// needs: "
 # Kernel -> (file, what stands in it for what).
+FINISHES = {
+    "scaled": {
+        "PARAMETERS": "int32_t high, int32_t low, int bits, int32_t constant, int32_t below, int shift",
+        "FINISHED": "scaled(sum, high, low, bits, constant, below, shift)",
+    },
+    "rescale": {
+        "PARAMETERS": "int32_t fixed, int shift, int32_t zero",
+        "FINISHED": "rescale(sum, fixed, shift) + zero",
+    },
+}
 WRITTEN_FOR = {
     "matmul_int8_to_int8": ("matmul_int8", {"OUT": "int8"}),
     "matmul_int8_to_int16": ("matmul_int8", {"OUT": "int16"}),
     "matmul_int16_in_int32": ("matmul_int16", {"SUM": "int32"}),
     "matmul_int16_in_int64": ("matmul_int16", {"SUM": "int64"}),
+    **{
+        f"matmul_pairs_{finish}_to_{out}": ("matmul_pairs", {**words, "FINISH": finish, "OUT": out})
+        for finish, words in FINISHES.items()
+        for out in ("int8", "int16")
+    },
 }
 KERNELS = frozenset({"sigmoid_table", *WRITTEN_FOR, *(path.stem for path in FOLDER.glob("*.c"))})
 
@@ -32,12 +47,12 @@ def _add(name: str, texts: dict[str, str]) -> None:
         return
     file, replacements = WRITTEN_FOR.get(name, (name, {}))
     text = (FOLDER / f"{file}.c").read_text(encoding="utf-8")
+    for old, new in replacements.items():
+        text = text.replace(old, new)
     if text.startswith(NEEDS):
         first, text = text.split("\n", 1)
         for needed in first.removeprefix(NEEDS).split():
             _add(needed, texts)
-    for old, new in replacements.items():
-        text = text.replace(f"_{old}(", f"_{new}(").replace(f"{old}_t", f"{new}_t")
     texts[name] = text
 
 

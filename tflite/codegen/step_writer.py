@@ -1,5 +1,6 @@
 """What the statements of a step are written with: identifiers, elements, loops, calls, constants."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -7,6 +8,7 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
 from keras_models.affine_quantization import Affine
+from tflite.codegen.exact_lines import Line
 from tflite.codegen.fixed_point import Multiplier
 from tflite.codegen.memory_plan import MemoryPlan
 from tflite.step_graph import Op, StepGraph, Tensor
@@ -32,12 +34,16 @@ class StepWriter:
     Attributes:
         kernels: names of the C functions the statements call.
         constants: C identifier -> its values; equal ones are there once.
+        wide: elements of the array `wide`, which int8 vectors are brought to for matrix products; `in_wide`: which
+            one is there.
     """
 
     graph: StepGraph
     plan: MemoryPlan
     kernels: set[str] = field(default_factory=set)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
+    wide: int = 0
+    in_wide: str = ""
 
     def __post_init__(self):
         self.numbers = {tensor.name: number for number, tensor in enumerate(self.graph.tensors)}
@@ -93,9 +99,45 @@ class StepWriter:
         within = self.call("clamped", value, *bounds)
         return f"({C_TYPES[form.dtype]}){plus(within, form.zero_point)}"
 
+    def clamped(self, value: str, form: Affine, bounds: tuple[int, int]) -> str:
+        """`value`, an integer of the form but for its bounds, which are counted from the zero point."""
+        absolute = (bound + form.zero_point for bound in bounds)
+        return f"({C_TYPES[form.dtype]}){self.call('clamped', value, *absolute)}"
+
+    def widened(self, vector: str, count: int) -> tuple[list[str], str]:
+        """An int8 vector as int16, of an even number of elements: (statements that see to it, its identifier)."""
+        self.wide = max(self.wide, count + count % 2)
+        if vector == self.in_wide:
+            return [], "wide"
+        self.in_wide = vector
+        return [self.call("widened", vector, count, "wide") + ";"], "wide"
+
+    def scaled(self, value: str, line: Line) -> str:
+        """A line of one value, which may be an expression."""
+        if any(line.low) or line.below:
+            return self.call("scaled", value, *scaled_arguments(line))
+        return f"({value} * {line.high[0]} {signed(line.constant)}) >> {line.shift}"
+
+    def plane(self, values: Sequence[str], line: Line) -> str:
+        """A line of several values."""
+        low = " + ".join(f"{value} * {by}" for value, by in zip(values, line.low, strict=True))
+        high = " + ".join(f"{value} * {by}" for value, by in zip(values, line.high, strict=True))
+        finer = f" + (({low}) >> {line.bits})" if any(line.low) else ""
+        return f"({high} {signed(line.constant)}{finer}) >> {line.shift}"
+
     def loop(self, name: str, value: str) -> list[str]:
         """Writes an expression of i to every element of a tensor."""
         return [f"for (int i = 0; i < {self.size(name)}; ++i) {{", f"    {self.pointer(name)}[i] = {value};", "}"]
+
+
+def scaled_arguments(line: Line) -> tuple[int, ...]:
+    """What the kernel `scaled` takes after the value."""
+    return line.high[0], line.low[0], line.bits, line.constant, line.below, line.shift
+
+
+def signed(number: int) -> str:
+    """A summand with its sign before it."""
+    return f"{'-' if number < 0 else '+'} {abs(number)}"
 
 
 def expect(condition: bool, what_else: str) -> None:
@@ -124,7 +166,7 @@ def copy(writer: StepWriter, name: str, place: str) -> str:
 
 
 def plus(value: str, number: int) -> str:
-    return value if number == 0 else f"({value} {'-' if number < 0 else '+'} {abs(number)})"
+    return value if number == 0 else f"({value} {signed(number)})"
 
 
 def integer_bounds(op: Op, form: Affine) -> tuple[int, int]:
