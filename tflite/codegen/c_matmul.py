@@ -89,9 +89,18 @@ def int8_products(
         finish = scaled_arguments(line) if line else (*by, form.zero_point)
         matrix = writer.constant(f"t{number}", pairs)
         widen, wide = writer.widened(x, columns)
-        return [*widen, writer.call(kernel, wide, matrix, start, rows, pairs.shape[1], *finish, *bounds, y) + ";"]
+        product = writer.call(kernel, wide, matrix, start, rows, pairs.shape[1], *finish, y) + ";"
+        return [*widen, product, *_bounded(writer, y, rows, form, bounds)]
 
     return call
+
+
+def _bounded(writer: StepWriter, y: str, rows: int, form: Affine, bounds: tuple[int, int]) -> list[str]:
+    """What keeps saturated results within the closer bounds of an activation."""
+    if bounds == (form.minimum_integer, form.maximum_integer):
+        return []
+    value = writer.call("clamped", f"({y})[i]", *bounds)
+    return [f"for (int i = 0; i < {rows}; ++i) {{", f"    ({y})[i] = ({form.dtype}_t){value};", "}"]
 
 
 def _rescaled(values: np.ndarray, by: Multiplier, zero: int, bounds: tuple[int, int]) -> np.ndarray:

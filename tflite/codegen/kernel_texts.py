@@ -7,6 +7,7 @@ from keras_models.activation_tables import sigmoid_table
 FOLDER = Path(__file__).with_name("kernels")
 NEEDS = "// needs: "
 # Kernel -> (file, what stands in it for what).
+# What brings a sum to the scale of the result: by a line proven for it, or as the kernels of TensorFlow Lite Micro do.
 FINISHES = {
     "scaled": {
         "PARAMETERS": "int32_t high, int32_t low, int bits, int32_t constant, int32_t below, int shift",
@@ -22,6 +23,10 @@ WRITTEN_FOR = {
     "matmul_int8_to_int16": ("matmul_int8", {"OUT": "int16"}),
     "matmul_int16_in_int32": ("matmul_int16", {"SUM": "int32"}),
     "matmul_int16_in_int64": ("matmul_int16", {"SUM": "int64"}),
+    **{
+        f"saturated_int{bits}": ("saturated", {"BITS": str(bits), "LEAST": str(least), "MOST": str(-1 - least)})
+        for bits, least in ((8, -128), (16, -32768))
+    },
     **{
         f"matmul_pairs_{finish}_to_{out}": ("matmul_pairs", {**words, "FINISH": finish, "OUT": out})
         for finish, words in FINISHES.items()

@@ -96,12 +96,16 @@ class StepWriter:
 
     def saturated(self, value: str, form: Affine, bounds: tuple[int, int]) -> str:
         """`value`, counted from the zero point, as an integer of the form."""
+        if form.zero_point == 0:
+            return self.clamped(value, form, bounds)
         within = self.call("clamped", value, *bounds)
         return f"({C_TYPES[form.dtype]}){plus(within, form.zero_point)}"
 
     def clamped(self, value: str, form: Affine, bounds: tuple[int, int]) -> str:
         """`value`, an integer of the form but for its bounds, which are counted from the zero point."""
-        absolute = (bound + form.zero_point for bound in bounds)
+        absolute = tuple(bound + form.zero_point for bound in bounds)
+        if absolute == (form.minimum_integer, form.maximum_integer):
+            return f"({C_TYPES[form.dtype]}){self.call(f'saturated_{form.dtype}', value)}"
         return f"({C_TYPES[form.dtype]}){self.call('clamped', value, *absolute)}"
 
     def widened(self, vector: str, count: int) -> tuple[list[str], str]:

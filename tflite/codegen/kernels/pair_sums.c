@@ -1,63 +1,76 @@
-/* Two rows of a matrix at once. `pairs`: w of the one row + 256 * w of the other, column by column; then the low bytes
-   give the sum of the one, both bytes that of the one + 256 * that of the other. Exact while sums stay below 2^23.
-   `columns` is even. ROWS: how many are summed at a time. */
+/* Sums of the rows of a matrix, at most BLOCK of them, two at once. `pairs`: w of the one row + 256 * w of the other,
+   column by column; then the low bytes give the sum of the one, both bytes that of the one + 256 * that of the other.
+   `columns` is even. */
+#define BLOCK 16
+
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #include <arm_mve.h>
-#define ROWS 4
-static inline void pair_sums(const int16_t *x, const int16_t *pairs, const int16_t *next, int columns, int32_t *sums)
+static void pair_sums(const int16_t *x, const int16_t *pairs, int rows, int columns, int32_t *sums)
 {
-    int32_t all[2] = {0, 0}, even[2] = {0, 0};
-    for (; columns > 0; columns -= 8, x += 8, pairs += 8, next += 8) {
-        const mve_pred16_t there = vctp16q((uint32_t)columns);
-        const int16x8_t values = vldrhq_z_s16(x, there);
-        const int16x8_t first = vldrhq_z_s16(pairs, there), second = vldrhq_z_s16(next, there);
-        all[0] = vmladavaq_s16(all[0], values, first);
-        all[1] = vmladavaq_s16(all[1], values, second);
-        even[0] = vmladavaq_s16(even[0], values, vmovlbq_s8(vreinterpretq_s8_s16(first)));
-        even[1] = vmladavaq_s16(even[1], values, vmovlbq_s8(vreinterpretq_s8_s16(second)));
-    }
-    for (int i = 0; i < 2; ++i) {
-        sums[2 * i] = even[i];
-        sums[2 * i + 1] = (int32_t)((uint32_t)all[i] - (uint32_t)even[i]) >> 8;
+    for (; rows > 0; rows -= 4, sums += 4) {
+        const int16_t *next = rows > 2 ? pairs + columns : pairs, *values = x;
+        int32_t all = 0, even = 0, next_all = 0, next_even = 0;
+        for (int left = columns; left > 0; left -= 8, values += 8, pairs += 8, next += 8) {
+            const mve_pred16_t there = vctp16q((uint32_t)left);
+            const int16x8_t a = vldrhq_z_s16(values, there);
+            const int16x8_t b = vldrhq_z_s16(pairs, there), c = vldrhq_z_s16(next, there);
+            all = vmladavaq_s16(all, a, b);
+            next_all = vmladavaq_s16(next_all, a, c);
+            even = vmladavaq_s16(even, a, vmovlbq_s8(vreinterpretq_s8_s16(b)));
+            next_even = vmladavaq_s16(next_even, a, vmovlbq_s8(vreinterpretq_s8_s16(c)));
+        }
+        sums[0] = even;
+        sums[1] = (all - even) >> 8;
+        sums[2] = next_even;
+        sums[3] = (next_all - next_even) >> 8;
+        pairs = next - (columns + 7) / 8 * 8 + columns;
     }
 }
 #elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
 #include <arm_acle.h>
-#define ROWS 4
-static inline int32_t two_of(const int16_t *values)
+typedef int32_t __attribute__((may_alias)) two_t;
+static void pair_sums(const int16_t *x, const int16_t *pairs, int rows, int columns, int32_t *sums)
 {
-    int32_t word;
-    memcpy(&word, values, sizeof word);
-    return word;
-}
-
-static inline void pair_sums(const int16_t *x, const int16_t *pairs, const int16_t *next, int columns, int32_t *sums)
-{
-    int32_t all[2] = {0, 0}, even[2] = {0, 0};
-    for (; columns > 0; columns -= 2, x += 2, pairs += 2, next += 2) {
-        const int32_t values = two_of(x), first = two_of(pairs), second = two_of(next);
-        all[0] = __smlad(values, first, all[0]);
-        all[1] = __smlad(values, second, all[1]);
-        even[0] = __smlad(values, __sxtb16(first), even[0]);
-        even[1] = __smlad(values, __sxtb16(second), even[1]);
-    }
-    for (int i = 0; i < 2; ++i) {
-        sums[2 * i] = even[i];
-        sums[2 * i + 1] = (int32_t)((uint32_t)all[i] - (uint32_t)even[i]) >> 8;
+    const two_t *row = (const two_t *)pairs;
+    const int words = columns / 2;
+    for (; rows > 0; rows -= 4, sums += 4) {
+        const two_t *next = rows > 2 ? row + words : row, *values = (const two_t *)x;
+        const two_t *const end = values + words;
+        int32_t all = 0, even = 0, next_all = 0, next_even = 0;
+        if (words & 1) {
+            const int32_t a = *values++, b = *row++, c = *next++;
+            all = __smlad(a, b, all);
+            next_all = __smlad(a, c, next_all);
+            even = __smlad(a, __sxtb16(b), even);
+            next_even = __smlad(a, __sxtb16(c), next_even);
+        }
+        for (; values < end; values += 2, row += 2, next += 2) {
+            const int32_t a = values[0], b = row[0], c = next[0], d = values[1], e = row[1], f = next[1];
+            all = __smlad(d, e, __smlad(a, b, all));
+            next_all = __smlad(d, f, __smlad(a, c, next_all));
+            even = __smlad(d, __sxtb16(e), __smlad(a, __sxtb16(b), even));
+            next_even = __smlad(d, __sxtb16(f), __smlad(a, __sxtb16(c), next_even));
+        }
+        sums[0] = even;
+        sums[1] = (all - even) >> 8;
+        sums[2] = next_even;
+        sums[3] = (next_all - next_even) >> 8;
+        row = next;
     }
 }
 #else
-#define ROWS 2
-static inline void pair_sums(const int16_t *x, const int16_t *pairs, const int16_t *next, int columns, int32_t *sums)
+static void pair_sums(const int16_t *x, const int16_t *pairs, int rows, int columns, int32_t *sums)
 {
-    int32_t all = 0, even = 0;
-    (void)next;
-    for (int column = 0; column < columns; ++column) {
-        const int32_t pair = pairs[column], low = (int8_t)pair;
-        all += x[column] * pair;
-        even += x[column] * low;
+    for (int row = 0; row < rows; row += 2) {
+        int32_t all = 0, even = 0;
+        for (int column = 0; column < columns; ++column) {
+            const int32_t pair = pairs[column];
+            all += x[column] * pair;
+            even += x[column] * (int8_t)pair;
+        }
+        sums[row] = even;
+        sums[row + 1] = (all - even) >> 8;
+        pairs += columns;
     }
-    sums[0] = even;
-    sums[1] = (all - even) >> 8;
 }
 #endif

@@ -2,5 +2,5 @@
 static inline int32_t scaled(int32_t value, int32_t high, int32_t low, int bits, int32_t constant, int32_t below,
                              int shift)
 {
-    return (value * high + constant + (value < 0 ? below : 0) + ((value * low) >> bits)) >> shift;
+    return (value * high + constant + ((value >> 31) & below) + ((value * low) >> bits)) >> shift;
 }
