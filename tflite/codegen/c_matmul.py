@@ -74,13 +74,13 @@ def int8_products(
     first, last = int(lowest.min(initial=0)), int(highest.max(initial=0))
     expect(-(2**31) <= first and last < 2**31, "whose sums may leave 32 bits")
     number = writer.numbers[name]
-    start = writer.constant(f"offsets_of_t{number}", offsets.astype(np.int32))
+    pairs = paired_rows(weights) if 257 * max(-first, last) < 2**31 else None
 
     def call(x: str, y: str, dtype: str, by: Multiplier, form: Affine, bounds: tuple[int, int]) -> list[str]:
         bounds = tuple(bound + form.zero_point for bound in bounds)
-        pairs = paired_rows(weights)
         if pairs is None:
             matrix = writer.constant(f"t{number}", weights.astype(np.int8))
+            start = writer.constant(f"offsets_of_t{number}", offsets.astype(np.int32))
             finish = (*by, form.zero_point)
             return [writer.call(f"matmul_int8_to_{dtype}", x, matrix, start, rows, columns, *finish, *bounds, y) + ";"]
         staircase = partial(_rescaled, by=by, zero=form.zero_point, bounds=bounds)
@@ -88,8 +88,9 @@ def int8_products(
         kernel = f"matmul_pairs_{'scaled' if line else 'rescale'}_to_{dtype}"
         finish = scaled_arguments(line) if line else (*by, form.zero_point)
         matrix = writer.constant(f"t{number}", pairs)
+        start = writer.constant(f"offsets_of_t{number}", paired_offsets(offsets))
         widen, wide = writer.widened(x, columns)
-        product = writer.call(kernel, wide, matrix, start, rows, pairs.shape[1], *finish, y) + ";"
+        product = writer.call(kernel, wide, matrix, start, rows, columns + columns % 2, *finish, y) + ";"
         return [*widen, product, *_bounded(writer, y, rows, form, bounds)]
 
     return call
@@ -107,19 +108,23 @@ def _rescaled(values: np.ndarray, by: Multiplier, zero: int, bounds: tuple[int, 
     return np.clip(rescale(values, by) + zero, *bounds)
 
 
-PAIRED_REACH = (2**31 - 1) // 257  # of a row's sum, so that 32 bits hold one sum and 256 times another
-
-
 def paired_rows(weights: np.ndarray) -> np.ndarray | None:
-    """int16 (row pairs, columns): w of the even row + 256 * w of the odd one; rows and columns are made even by zeros.
+    """int16 as the kernel row_sums has them: (rows / 4, columns / 2, row pair, column), filled up by zeros.
 
-    None where two weights do not fit into 16 bits, or two sums into 32.
+    None where two weights do not fit into 16 bits.
     """
     rows, columns = weights.shape
-    padded = np.pad(weights, ((0, rows % 2), (0, columns % 2)))
+    padded = np.pad(weights, ((0, -rows % 4), (0, columns % 2)))
     pairs = padded[::2] + 256 * padded[1::2]
-    fits = np.abs(weights).sum(axis=1).max(initial=0) * 128 <= PAIRED_REACH
-    return pairs.astype(np.int16) if fits and (pairs == pairs.astype(np.int16)).all() else None
+    if np.any(pairs != pairs.astype(np.int16)):
+        return None
+    return pairs.astype(np.int16).reshape(-1, 2, padded.shape[1] // 2, 2).transpose(0, 2, 1, 3)
+
+
+def paired_offsets(offsets: np.ndarray) -> np.ndarray:
+    """int32 as the kernel row_sums has them: a row's, a row's + 256 * the next one's, filled up by zeros."""
+    padded = np.pad(offsets, (0, -len(offsets) % 4))
+    return np.stack([padded[::2], padded[::2] + 256 * padded[1::2]], axis=1).astype(np.int32)
 
 
 def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:

@@ -1,19 +1,19 @@
-// needs: pair_sums FINISH saturated_OUT
-/* y = offsets + weights x, brought to the scale of y, saturated. x: (columns), `pairs` as pair_sums has
-   them; offsets: of each row, the bias less what the zero point of x adds. */
-static void matmul_pairs_FINISH_to_OUT(const int16_t *x, const int16_t *pairs, const int32_t *offsets, int rows,
+// needs: row_sums FINISH saturated_OUT
+/* y = weights x + what the rows start with, brought to the scale of y, saturated. x: (columns); `pairs` and `starts` as
+   row_sums has them. */
+static void matmul_pairs_FINISH_to_OUT(const int16_t *x, const int16_t *pairs, const int32_t *starts, int rows,
                                        int columns, PARAMETERS, OUT_t *y)
 {
-    for (int row = 0; row < rows; row += BLOCK) {
+    for (; rows > 0; rows -= BLOCK) {
         int32_t sums[BLOCK];
-        const int count = rows - row < BLOCK ? rows - row : BLOCK;
-        pair_sums(x, pairs, count, columns, sums);
+        const int count = rows < BLOCK ? rows : BLOCK;
+        row_sums(x, pairs, starts, count, columns, sums);
         for (int i = 0; i < count; ++i) {
-            const int32_t sum = offsets[i] + sums[i];
+            const int32_t sum = sums[i];
             y[i] = (OUT_t)saturated_OUT(FINISHED);
         }
         pairs += BLOCK / 2 * columns;
-        offsets += BLOCK;
+        starts += BLOCK;
         y += BLOCK;
     }
 }
