@@ -7,32 +7,27 @@ from keras_models.activation_tables import sigmoid_table
 FOLDER = Path(__file__).with_name("kernels")
 NEEDS = "// needs: "
 # Kernel -> (file, what stands in it for what).
-# What brings a sum to the scale of the result: by a line proven for it, or as the kernels of TensorFlow Lite Micro do.
+# What brings a sum to the scale of the result: a line proven for it, or what the kernels of TensorFlow Lite Micro do.
 FINISHES = {
-    "scaled": {
-        "PARAMETERS": "int32_t high, int32_t low, int bits, int32_t constant, int32_t below, int shift",
-        "FINISHED": "scaled(sum, high, low, bits, constant, below, shift)",
-    },
-    "rescale": {
-        "PARAMETERS": "int32_t fixed, int shift, int32_t zero",
-        "FINISHED": "rescale(sum, fixed, shift) + zero",
-    },
+    "scaled": ("int32_t high, int32_t low, int bits, int32_t constant, int32_t below, int shift",
+               "high, low, bits, constant, below, shift"),
+    "rescale": ("int32_t fixed, int shift, int32_t zero", "fixed, shift, zero"),
+}
+TYPES = {
+    "int8": {"OUT": "int8", "BITS": "8", "LEAST": "-128", "MOST": "127", "STORE": "vstrbq_p_s32"},
+    "int16": {"OUT": "int16", "BITS": "16", "LEAST": "-32768", "MOST": "32767", "STORE": "vstrhq_p_s32"},
 }
 WRITTEN_FOR = {
-    "matmul_int8_to_int8": ("matmul_int8", {"OUT": "int8"}),
-    "matmul_int8_to_int16": ("matmul_int8", {"OUT": "int16"}),
     "matmul_int16_in_int32": ("matmul_int16", {"SUM": "int32"}),
     "matmul_int16_in_int64": ("matmul_int16", {"SUM": "int64"}),
-    **{
-        f"saturated_int{bits}": ("saturated", {"BITS": str(bits), "LEAST": str(least), "MOST": str(-1 - least)})
-        for bits, least in ((8, -128), (16, -32768))
-    },
-    **{
-        f"matmul_pairs_{finish}_to_{out}": ("matmul_pairs", {**words, "FINISH": finish, "OUT": out})
-        for finish, words in FINISHES.items()
-        for out in ("int8", "int16")
-    },
+    **{f"saturated_{out}": ("saturated", words) for out, words in TYPES.items()},
+    **{f"matmul_int8_to_{out}": ("matmul_int8", words) for out, words in TYPES.items()},
 }
+for finish, (parameters, arguments) in FINISHES.items():
+    for out, words in TYPES.items():
+        words = {"FINISH": finish, "PARAMETERS": parameters, "ARGUMENTS": arguments, **words}
+        WRITTEN_FOR[f"finish_{finish}_to_{out}"] = (f"finish_{finish}", words)
+        WRITTEN_FOR[f"matmul_pairs_{finish}_to_{out}"] = ("matmul_pairs", words)
 KERNELS = frozenset({"sigmoid_table", *WRITTEN_FOR, *(path.stem for path in FOLDER.glob("*.c"))})
 
 

@@ -1,4 +1,4 @@
-// needs: row_sums FINISH saturated_OUT
+// needs: row_sums finish_FINISH_to_OUT
 /* y = weights x + what the rows start with, brought to the scale of y, saturated. x: (columns); `pairs` and `starts` as
    row_sums has them. */
 static void matmul_pairs_FINISH_to_OUT(const int16_t *x, const int16_t *pairs, const int32_t *starts, int rows,
@@ -8,10 +8,7 @@ static void matmul_pairs_FINISH_to_OUT(const int16_t *x, const int16_t *pairs, c
         int32_t sums[BLOCK];
         const int count = rows < BLOCK ? rows : BLOCK;
         row_sums(x, pairs, starts, count, columns, sums);
-        for (int i = 0; i < count; ++i) {
-            const int32_t sum = sums[i];
-            y[i] = (OUT_t)saturated_OUT(FINISHED);
-        }
+        finish_FINISH_to_OUT(sums, count, ARGUMENTS, y);
         pairs += BLOCK / 2 * columns;
         starts += BLOCK;
         y += BLOCK;
