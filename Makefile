@@ -17,7 +17,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c slow seeds long-run nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run nightly engines lint lock clean
 
 all: run
 
@@ -95,6 +95,12 @@ matrix: env ## every cell in every form: size, time, parity, contract; exit stat
 
 generated-c: env ## generated C beside TFLite Micro, 100,000 steps in every form; exit status 1 if one integer differs
 	$(EDGERNN) generated-c
+
+firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if one differs from TFLM or costs 1 % more
+	$(EDGERNN) firmware
+
+system-packages: ## cross-compiler, emulator and compilers for make firmware (Debian, Ubuntu; as root)
+	apt-get install --yes --no-install-recommends gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
 	$(EDGERNN) slow

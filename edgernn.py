@@ -168,6 +168,14 @@ def generated_c(arguments: argparse.Namespace) -> int:
     return 0 if generated_c(arguments.build) else 1
 
 
+def firmware(arguments: argparse.Namespace) -> int:
+    """run models on emulated Cortex-M cores; exit status 1 if one differs from TensorFlow Lite Micro or the baseline"""
+    start_tensorflow()
+    from tflite.firmware.firmware import firmware
+
+    return 0 if firmware(arguments.record) else 1
+
+
 def bench_qat(arguments: argparse.Namespace) -> None:
     """time an epoch of quantization-aware training against the plain Keras layers'"""
     start_tensorflow()
@@ -241,6 +249,9 @@ def parser() -> argparse.ArgumentParser:
         if stage is convert:
             _add_conversion(sub)
     _add_codegen(commands.add_parser("codegen", help=codegen.__doc__))
+    sub = commands.add_parser("firmware", help=firmware.__doc__)
+    sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
+    sub.set_defaults(run=firmware)
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)

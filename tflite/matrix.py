@@ -87,10 +87,15 @@ def matrix(build: Path) -> bool:
 
 def convert_form(form: MatrixForm) -> bytes:
     """The .tflite of one row."""
-    source = _float_model(form.cell) if form.activations == "float32" else _quantized(form)[0]
+    source = _float_model(form.cell) if form.activations == "float32" else quantized_form(form)
     return convert(
         source, activations=form.activations, state=form.state, state_dtype=form.state_dtype, weights=form.weights
     ).tflite
+
+
+def quantized_form(form: MatrixForm) -> keras.Model:
+    """The calibrated model of one integer row."""
+    return _quantized(form)[0]
 
 
 def measure_form(form: MatrixForm) -> dict[str, Any]:
