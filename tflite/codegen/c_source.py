@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tflite.codegen.c_operators import write_operator
+from tflite.codegen.element_loops import ELEMENTWISE
 from tflite.codegen.fold_constants import fold_constants
 from tflite.codegen.kernel_texts import KERNELS, kernel_texts
 from tflite.codegen.memory_plan import plan_memory
 from tflite.codegen.step_writer import C_TYPES, NotInC, StepWriter, c_number, copy, expect
 from tflite.flatbuffer import read_flatbuffer
-from tflite.step_graph import StepGraph, Tensor
+from tflite.step_graph import Op, StepGraph, Tensor
 
 VERSION = 1  # of the interface of the generated C
 WIDTH = 120
@@ -40,7 +41,7 @@ ALIGNED = """
 TAKEN = C_WORDS | {"model", "state"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
-    r"t\d+|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
+    r"t\d+(_i)?|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
 )
 
 
@@ -194,16 +195,28 @@ void {self.name}_init({self.name}_state *state);
 
     def _statements(self) -> list[str]:
         lines = self._given()
-        for index, op in enumerate(self.graph.ops):
-            try:
-                own = write_operator(self.writer, op)
-            except (NotInC, ValueError) as error:
-                raise NotInC(f"operator {index} {op.kind}: {error}") from error
-            told = [_told(self.graph, self.writer, name) for name in (*op.inputs, *op.outputs) if name]
-            sides = ", ".join(told[: -len(op.outputs)]), ", ".join(told[-len(op.outputs) :])
-            lines += ["", *textwrap.wrap(f"/* {index} {op.kind}: {sides[0]} -> {sides[1]} */", WIDTH - 4)]
-            lines += [self._declared(name) for name in op.outputs if name in self.plan.used] + own
+        for loop in self.plan.loops:
+            self.writer.here.clear()
+            told, bodies = [], []
+            for index in loop:
+                op = self.graph.ops[index]
+                try:
+                    bodies += write_operator(self.writer, op)
+                except (NotInC, ValueError) as error:
+                    raise NotInC(f"operator {index} {op.kind}: {error}") from error
+                told += self._comment(index, op)
+            outputs = [name for index in loop for name in self.graph.ops[index].outputs]
+            declared = [self._declared(name) for name in outputs if name in self.plan.used - self.plan.passing]
+            if self.graph.ops[loop[0]].kind in ELEMENTWISE:
+                bodies = [f"for (int i = 0; i < {self.writer.size(outputs[0])}; ++i) {{",
+                          *(f"    {line}" for line in bodies), "}"]
+            lines += ["", *told, *declared, *bodies]
         return [*lines, "", *self._results(), *self._next_states()]
+
+    def _comment(self, index: int, op: Op) -> list[str]:
+        told = [_told(self.graph, self.writer, name) for name in (*op.inputs, *op.outputs) if name]
+        sides = ", ".join(told[: -len(op.outputs)]), ", ".join(told[-len(op.outputs) :])
+        return textwrap.wrap(f"/* {index} {op.kind}: {sides[0]} -> {sides[1]} */", WIDTH - 4)
 
     def _given(self) -> list[str]:
         """Pointers to what the step is given; each is a tensor."""

@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from tflite.codegen.element_loops import element_loops, passing
 from tflite.step_graph import ABSENT, Op, StepGraph
 
 ALIGNMENT = 4  # elements
@@ -19,12 +20,16 @@ class MemoryPlan:
         offsets: tensor -> element of the scratch array of its dtype.
         sizes: dtype -> elements of its scratch array.
         used: tensors that C reads or writes.
+        loops: the operators' indices, those that share a loop together.
+        passing: tensors without memory, whose elements are used where they are made.
     """
 
     views: dict[str, tuple[str, int]]
     offsets: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    loops: list[tuple[int, ...]] = field(default_factory=list)
+    passing: set[str] = field(default_factory=set)
 
     def root(self, name: str) -> str:
         """The tensor whose memory `name` is, or is part of."""
@@ -35,7 +40,8 @@ class MemoryPlan:
 
 def plan_memory(graph: StepGraph) -> MemoryPlan:
     """Every tensor gets its place; scratch is taken again after a tensor was read for the last time."""
-    plan = MemoryPlan(_views(graph))
+    loops = element_loops(graph)
+    plan = MemoryPlan(_views(graph), loops=loops, passing=passing(graph, loops))
     plan.used = _used(graph, plan)
     alive = _lifetimes(graph, plan)
     placed: list[str] = []
@@ -93,18 +99,20 @@ def _used(graph: StepGraph, plan: MemoryPlan) -> set[str]:
 
 
 def _lifetimes(graph: StepGraph, plan: MemoryPlan) -> dict[str, tuple[int, int]]:
-    """Tensor in scratch -> (operator that writes it, the last that reads it or a view of it)."""
+    """Tensor in scratch -> (loop that writes it, the last that reads it or a view of it)."""
     alive = {}
-    for index, op in enumerate(graph.ops):
+    loop_of = {index: number for number, loop in enumerate(plan.loops) for index in loop}
+    for place, op in enumerate(graph.ops):
+        index = loop_of[place]
         if is_view(graph, op):
             continue
-        for name in op.outputs:
+        for name in set(op.outputs) - plan.passing:
             alive[name] = (index, index)
         for root in {plan.root(name) for name in op.inputs if name != ABSENT} & set(alive):
             alive[root] = (alive[root][0], index)
     last = [name for _, name in graph.outputs] + [written for _, _, written in graph.states]
     for root in {plan.root(name) for name in last} & set(alive):
-        alive[root] = (alive[root][0], len(graph.ops))
+        alive[root] = (alive[root][0], len(plan.loops))
     return alive
 
 

@@ -34,6 +34,7 @@ class StepWriter:
     Attributes:
         kernels: names of the C functions the statements call.
         constants: C identifier -> its values; equal ones are there once.
+        here: tensors whose elements the present loop has made.
         wide: elements of the array `wide`, which int8 vectors are brought to for matrix products; `in_wide`: which
             one is there.
     """
@@ -42,6 +43,7 @@ class StepWriter:
     plan: MemoryPlan
     kernels: set[str] = field(default_factory=set)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
+    here: set[str] = field(default_factory=set)
     wide: int = 0
     in_wide: str = ""
 
@@ -73,6 +75,8 @@ class StepWriter:
         """The tensor's element i of `count`; a single one serves all."""
         size = self.size(name)
         expect(size in (1, count), f"{size} elements beside {count}")
+        if name in self.here:
+            return f"t{self.numbers[name]}_i"
         if size == 1 and self.tensor(name).data is not None:
             number = c_number(self.tensor(name).data.reshape(-1)[0])
             return f"({number})" if number.startswith("-") else number
@@ -130,8 +134,11 @@ class StepWriter:
         return f"({high} {signed(line.constant)}{finer}) >> {line.shift}"
 
     def loop(self, name: str, value: str) -> list[str]:
-        """Writes an expression of i to every element of a tensor."""
-        return [f"for (int i = 0; i < {self.size(name)}; ++i) {{", f"    {self.pointer(name)}[i] = {value};", "}"]
+        """What makes every element of a tensor, for the body of a loop over i: `value` is an expression of i."""
+        number, c_type = self.numbers[name], C_TYPES[self.tensor(name).dtype]
+        self.here.add(name)
+        made = [f"const {c_type} t{number}_i = {value};"]
+        return made if name in self.plan.passing else [*made, f"t{number}[i] = t{number}_i;"]
 
 
 def scaled_arguments(line: Line) -> tuple[int, ...]:
