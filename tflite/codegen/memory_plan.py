@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from tflite.codegen.element_loops import element_loops, passing
+from tflite.codegen.element_loops import ELEMENTWISE, element_loops, passing
 from tflite.step_graph import ABSENT, Op, StepGraph
 
 ALIGNMENT = 4  # elements
@@ -51,11 +51,28 @@ def plan_memory(graph: StepGraph) -> MemoryPlan:
             other for other in placed if graph.tensor(other).dtype == tensor.dtype and alive[other][1] >= alive[name][0]
         ]
         taken = sorted((plan.offsets[other], prod(graph.tensor(other).shape)) for other in neighbours)
-        plan.offsets[name] = _first_gap(taken, prod(tensor.shape))
+        given_up = _given_up(graph, plan, alive, name)
+        plan.offsets[name] = _first_gap(taken, prod(tensor.shape)) if given_up is None else plan.offsets[given_up]
         end = plan.offsets[name] + prod(tensor.shape)
         plan.sizes[tensor.dtype] = max(plan.sizes.get(tensor.dtype, 0), end)
         placed.append(name)
     return plan
+
+
+def _given_up(graph: StepGraph, plan: MemoryPlan, alive: dict[str, tuple[int, int]], name: str) -> str | None:
+    """A tensor that the loop which writes `name` reads for the last time, element for element, and no other result of
+    it has taken the place of.
+    """
+    loop, tensor = alive[name][0], graph.tensor(name)
+    if graph.ops[plan.loops[loop][0]].kind not in ELEMENTWISE:
+        return None
+    placed = {plan.offsets[other] for other in plan.offsets if alive[other][0] == loop}
+    for read in (read for index in plan.loops[loop] for read in graph.ops[index].inputs):
+        if read in plan.offsets and alive[read][0] < loop == alive[read][1] and plan.offsets[read] not in placed:
+            own = graph.tensor(read)
+            if (own.dtype, prod(own.shape)) == (tensor.dtype, prod(tensor.shape)):
+                return read
+    return None
 
 
 def is_view(graph: StepGraph, op: Op) -> bool:
