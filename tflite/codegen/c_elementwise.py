@@ -41,11 +41,17 @@ def write_sum(writer: StepWriter, op: Op) -> list[str]:
         if line is not None:
             values = [writer.element(name, count) for name in (a, b)]
             return writer.loop(y, writer.clamped(writer.plane(values, line), forms[2], bounds))
-    terms = [
-        writer.rescaled(f"{plus(writer.element(name, count), -form.zero_point)} * {headroom}", factor)
-        for name, form, factor in zip((a, b), forms, by, strict=False)
-    ]
+    centred = [plus(writer.element(name, count), -form.zero_point) for name, form in zip((a, b), forms, strict=False)]
+    terms = [_spread(writer, value, headroom, factor) for value, factor in zip(centred, by, strict=True)]
     return writer.loop(y, writer.saturated(writer.rescaled(" + ".join(terms), last), forms[2], bounds))
+
+
+def _spread(writer: StepWriter, value: str, headroom: int, by: Multiplier) -> str:
+    """value * headroom, rescaled: a multiplication where the multiplier is a power of two that leaves no fraction."""
+    power = headroom >> (1 - by.shift) if by.shift <= 0 else 0
+    if abs(by.fixed) == 1 << 30 and power:
+        return f"{value} * {power if by.fixed > 0 else -power}"
+    return writer.rescaled(f"{value} * {headroom}", by)
 
 
 def _plane(
@@ -66,12 +72,13 @@ def write_mul(writer: StepWriter, op: Op) -> list[str]:
         return write_float_arithmetic(writer, op)
     expect_integers(writer, a, b, y)
     forms = [writer.form(name) for name in (a, b, y)]
-    factors = [plus(writer.element(x, writer.size(y)), -form.zero_point) for x, form in zip((a, b), forms, strict=False)]
+    inputs = list(zip((a, b), forms, strict=False))
+    product = " * ".join(plus(writer.element(x, writer.size(y)), -form.zero_point) for x, form in inputs)
     by = multiplier(forms[0].scale * forms[1].scale / forms[2].scale)
     ends = [(form.minimum_integer - form.zero_point, form.maximum_integer - form.zero_point) for form in forms[:2]]
     products = [one * other for one in ends[0] for other in ends[1]]
-    product = f"({' * '.join(factors)})"
-    return writer.loop(y, _rescaled(writer, product, (min(products), max(products)), by, forms[2], integer_bounds(op, forms[2])))
+    reach, bounds = (min(products), max(products)), integer_bounds(op, forms[2])
+    return writer.loop(y, _rescaled(writer, f"({product})", reach, by, forms[2], bounds))
 
 
 def _rescaled(
@@ -79,10 +86,8 @@ def _rescaled(
 ) -> str:
     """A value between the ends as an integer of the form: by a line where one is exact, else as the kernels do."""
     absolute = tuple(bound + form.zero_point for bound in bounds)
-    line = exact_line(
-        lambda values: np.clip(rescale(values, by) + form.zero_point, *absolute), by.fixed * 2.0 ** (by.shift - 31), *ends,
-        absolute,
-    )
+    slope = by.fixed * 2.0 ** (by.shift - 31)
+    line = exact_line(lambda values: np.clip(rescale(values, by) + form.zero_point, *absolute), slope, *ends, absolute)
     if line is None:
         return writer.saturated(writer.rescaled(value, by), form, bounds)
     return writer.clamped(writer.scaled(value, line), form, bounds)

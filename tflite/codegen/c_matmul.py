@@ -128,20 +128,34 @@ def paired_offsets(offsets: np.ndarray) -> np.ndarray:
 
 
 def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:
-    """Sums stay in 32 bits where that is certain: a 64-bit multiply-add takes a small core several times as long."""
+    """Sums stay in 32 bits where that is certain: 64-bit arithmetic takes a small core several times as long."""
     x, w, y = *op.inputs[:2], op.outputs[0]
     expect(op.kind == "FULLY_CONNECTED", "on int16 and int8")
     expect(writer.form(w).zero_point == 0, "with a zero point of the weights")
     expect(bias is None or writer.tensor(bias).dtype == "int64", "with a bias that is not int64")
     form, (rows, columns) = writer.form(y), weights.shape
     by = short_multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
-    matrix = writer.constant(f"t{writer.numbers[w]}", weights)
-    summand = writer.constant(f"zeros_{rows}", np.zeros(rows, np.int64)) if bias is None else writer.pointer(bias)
-    reach = np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0) * 32768
-    kernel = f"matmul_int16_in_{'int32' if reach < 2**31 else 'int64'}"
-    return lambda x, y: [
-        writer.call(kernel, x, matrix, summand, rows, columns, *by, *integer_bounds(op, form), y) + ";"
-    ]
+    name, bounds = f"t{writer.numbers[w]}", integer_bounds(op, form)
+    summand = np.zeros(rows, np.int64) if bias is None else writer.tensor(bias).data.reshape(-1)
+    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 32768 + np.abs(summand)
+    if reach.max(initial=0) < 2**30 and 16 <= by.shift <= 46:
+        matrix = writer.constant(name, rows_in_fours(weights))
+        start = writer.constant(f"offsets_of_{name}", np.pad(summand, (0, -rows % 4)).astype(np.int32))
+        return lambda x, y: [
+            writer.call("matmul_fours", x, matrix, start, rows, columns, *by, y) + ";",
+            *_bounded(writer, y, rows, form, bounds),
+        ]
+    matrix = writer.constant(name, weights)
+    start = writer.constant(f"zeros_{rows}", summand) if bias is None else writer.pointer(bias)
+    return lambda x, y: [writer.call("matmul_int16", x, matrix, start, rows, columns, *by, *bounds, y) + ";"]
+
+
+def rows_in_fours(weights: np.ndarray) -> np.ndarray:
+    """int8 as the kernel matmul_fours has them: (rows / 4, columns / 4, row, column of the order 0 2 1 3)."""
+    rows, columns = weights.shape
+    padded = np.pad(weights, ((0, -rows % 4), (0, -columns % 4)))
+    blocks = padded.reshape(len(padded) // 4, 4, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(blocks[..., [0, 2, 1, 3]])
 
 
 MATMULS = {

@@ -38,7 +38,7 @@ ALIGNED = """
 #define ALIGNED
 #endif
 """
-TAKEN = C_WORDS | {"model", "state"}
+TAKEN = C_WORDS | {"model", "state", "block", "aligned"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
     r"t\d+(_i)?|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
@@ -294,7 +294,7 @@ def _form(tensor: Tensor) -> str:
 
 def _constant(name: str, values: np.ndarray) -> str:
     numbers = ", ".join(map(c_number, values.reshape(-1)))
-    aligned = " ALIGNED" if values.dtype == np.int16 else ""
+    aligned = " ALIGNED" if values.dtype in (np.int8, np.int16) and values.size % 4 == 0 else ""
     head = f"static const {C_TYPES[values.dtype.name]} {name}[{values.size}]{aligned} = {{"
     return f"{head}\n{textwrap.fill(numbers, WIDTH, initial_indent='    ', subsequent_indent='    ')}\n}};\n"
 

@@ -18,8 +18,6 @@ TYPES = {
     "int16": {"OUT": "int16", "BITS": "16", "LEAST": "-32768", "MOST": "32767", "STORE": "vstrhq_p_s32"},
 }
 WRITTEN_FOR = {
-    "matmul_int16_in_int32": ("matmul_int16", {"SUM": "int32"}),
-    "matmul_int16_in_int64": ("matmul_int16", {"SUM": "int64"}),
     **{f"saturated_{out}": ("saturated", words) for out, words in TYPES.items()},
     **{f"matmul_int8_to_{out}": ("matmul_int8", words) for out, words in TYPES.items()},
 }

@@ -45,8 +45,8 @@ def replay(elf: Path, core: Core, steps: int) -> Replay:
         said = _run(elf, core, plugin)
         counts = [list(map(int, line.split())) for line in counted.read_text().splitlines()] if counted.exists() else []
     if not counts or counts[0][0] != steps:
-        raise UserError(f"{EMULATOR}: the plugin counted {counts[0][0] if counts else 'no'} steps of {steps}; QEMU 6.0 to "
-                        "8.2 is needed")
+        seen = counts[0][0] if counts else "no"
+        raise UserError(f"{EMULATOR}: the plugin counted {seen} steps of {steps}; QEMU 6.0 to 8.2 is needed")
     _, least, most, total = counts[0]
     clock = said["ticks"] * core.nanoseconds / steps
     return Replay(said["crc"], least, most, total / steps, clock, said["stack"], dict(counts[1:]))

@@ -55,15 +55,15 @@ def failures(measured: Measured) -> list[str]:
 
 def print_figures(title: str, measured: Mapping[tuple[str, str], Figures]) -> None:
     tools = versions()
-    columns = ("model", "core", "equals TFLM", "instructions", "mean", "by the clock", "flash", "weights", "RAM", "stack")
-    table = Table(*columns, title=title)
+    columns = ("model", "core", "equals TFLM", "instructions", "mean", "by the clock", "flash", "weights", "RAM")
+    table = Table(*columns, "stack", title=title)
     for (model, core), one in measured.items():
         table.add_row(
             model, core, "yes" if one.is_equal else "[red]no", f"{one.instructions:,}", f"{one.replayed.mean:,.1f}",
             f"{one.replayed.clock:,.1f}", f"{one.flash:,}", f"{one.sizes.weights:,}", f"{one.ram:,}", f"{one.stack:,}",
         )  # fmt: skip
     table.caption = (
-        f"arm-none-eabi-gcc {tools['compiler']} -O2, QEMU {tools['emulator']}; instructions: of the longest step; bytes: "
-        "flash and RAM of an image of start-up, init and step alone, RAM with the stack, of it by watermark"
+        f"arm-none-eabi-gcc {tools['compiler']} -O2, QEMU {tools['emulator']}; instructions: of the longest step; "
+        "bytes: flash and RAM of an image of start-up, init and step alone, RAM with the stack, of it by watermark"
     )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
