@@ -170,6 +170,9 @@ def generated_c(arguments: argparse.Namespace) -> int:
 
 def firmware(arguments: argparse.Namespace) -> int:
     """run models on emulated Cortex-M cores; exit status 1 if one differs from TensorFlow Lite Micro or the baseline"""
+    from tflite.firmware.toolchain import require_tools
+
+    require_tools()
     start_tensorflow()
     from tflite.firmware.firmware import firmware
 

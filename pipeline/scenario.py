@@ -12,6 +12,8 @@ from pipeline.fleet.fleet_settings import FleetSettings
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
 
+CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
+CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
 BUDGETS = (
     "bytes",
     "arena_bytes",
@@ -24,6 +26,7 @@ BUDGETS = (
     "parity_lsb",
     "step_us_p99",
     "latency_ratio",
+    *(f"{figure}_{core}" for core in CORES for figure in CORE_FIGURES),
 )
 
 
@@ -213,6 +216,12 @@ class Scenario:
     model: ModelSettings = entry(toml.table_of(ModelSettings))
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
+
+    @property
+    def cores(self) -> tuple[str, ...]:
+        """The cores that budgets are about."""
+        named = {budget.rpartition("_")[2] for budget in self.budgets}
+        return tuple(core for core in CORES if core in named)
 
     @property
     def inputs(self) -> tuple[Column, ...]:

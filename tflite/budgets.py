@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.atomic_write import write_json
+from pipeline.scenario import CORE_FIGURES, CORES
 from pipeline.user_error import UserError
 from tflite.budget_table import print_gates
 from tflite.build_record import read_record
@@ -168,6 +169,11 @@ RULES = {
     "parity_lsb": Rule("quanta", _parity_lsb),
     "step_us_p99": Rule("µs", _field("latency_us", "p99")),
     "latency_ratio": Rule("x", _latency_ratio),
+    **{
+        f"{figure}_{core}": Rule("instructions" if figure == "instructions" else "B", _field(figure, core))
+        for core in CORES
+        for figure in CORE_FIGURES
+    },
 }
 
 

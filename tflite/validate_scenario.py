@@ -17,6 +17,7 @@ from tflite.alarm_verdict import judge_alarms
 from tflite.artifact import Artifact, read_artifact
 from tflite.build_record import require_record
 from tflite.drift import FORMS, model_in_sight
+from tflite.firmware.core_figures import core_figures
 from tflite.flatbuffer import operator_names, read_flatbuffer
 from tflite.forecast_verdict import judge_forecasts
 from tflite.latency import step_latency
@@ -58,6 +59,8 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
     seconds = require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}")
     figures["ptq_bytes"] = len(artifacts["ptq"].tflite)
     record = {"scenario": scenario.name, **figures, **_proof(artifacts["quantized"], xs), **seconds}
+    if scenario.cores:
+        record |= core_figures(artifacts["quantized"].tflite, scenario.cores)
     float_record = {
         "scenario": scenario.name,
         **_proof(artifacts["float"], xs),

@@ -14,6 +14,9 @@ SECTIONS = {
     "drift": dict,
     "memory": dict,
     "latency_us": dict,
+    "instructions": dict,
+    "flash": dict,
+    "ram": dict,
     "ops": list,
     "parity": list,
 }

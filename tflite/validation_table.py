@@ -32,4 +32,8 @@ def print_record(record: dict) -> None:
         "bytes", f"{record['bytes']:,} model, {memory['arena_bytes']:,} TFLM arena, {memory['state_bytes']:,} state"
     )
     table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
+    for core, instructions in record.get("instructions", {}).items():
+        flash, ram = record["flash"][core], record["ram"][core]
+        text = f"{instructions:,} instructions a step, {flash:,} bytes of flash, {ram:,} of RAM"
+        table.add_row(f"Cortex-{core.upper()}", text)
     Console().print(table)

@@ -8,13 +8,13 @@ held against every step; where none is found the kernel's own arithmetic stays.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from math import floor, log2
 from typing import NamedTuple
 
 import numpy as np
 
-NEAR = (0, 1, -1, 2, -2, 3, -3)  # slopes tried beside the nearest one
-NEAR_PAIRS = sorted(((a, b) for a in NEAR for b in NEAR), key=lambda pair: max(map(abs, pair)))
+NEAR = (0, 1, -1, 2, -2)  # slopes tried beside the nearest one
 MOST = 2**31 - 1
 
 
@@ -53,15 +53,8 @@ def exact_line(
     starts = _starts(staircase, rises, first, last)
     not_below = np.append(starts, first), np.append(rises, low if low > bounds[0] else -MOST)
     not_above = np.append(starts - 1, last), np.append(rises - 1, high if high < bounds[1] else MOST)
-    for bits, octaves in _precisions((slope,), max(abs(first), abs(last), 1)):
-        for near in NEAR:
-            factors = (floor(slope * 2.0**octaves + 0.5) + near,)
-            sides = [_constants(factors, bits, octaves, *(_on_side(limit, is_negative) for limit in
-                                (not_below, not_above))) for is_negative in (False, True)]
-            line = _line(factors, bits, octaves, *sides)
-            if line and _holds_32_bits(line, [(first, last)]):
-                return line
-    return None
+    limits = [[_on_side(limit, is_negative) for limit in (not_below, not_above)] for is_negative in (False, True)]
+    return _first_line((slope,), [(first, last)], limits)
 
 
 def _on_side(limits: tuple[np.ndarray, np.ndarray], is_negative: bool) -> tuple[list[np.ndarray], np.ndarray]:
@@ -81,29 +74,33 @@ def exact_plane(staircase: np.ndarray, slopes: tuple[float, float], bounds: tupl
     a, b = (part.reshape(-1) for part in np.meshgrid(*[np.arange(-128, 128)] * 2, indexing="ij"))
     y = staircase.reshape(-1)
     above, below = y > bounds[0], y < bounds[1]
-    not_below, not_above = ([a[above], b[above]], y[above]), ([a[below], b[below]], y[below])
-    for bits, octaves in _precisions(slopes, 256):
-        for near in NEAR_PAIRS:
-            factors = tuple(floor(slope * 2.0**octaves + 0.5) + by for slope, by in zip(slopes, near, strict=True))
-            line = _line(factors, bits, octaves, _constants(factors, bits, octaves, not_below, not_above))
-            if line and _holds_32_bits(line, [(-128, 127)] * 2):
-                return line
-    return None
-
-
-def _precisions(slopes: Sequence[float], magnitude: int) -> Iterator[tuple[int, int]]:
-    """(bits of the low factor, binary places of the factor), the cheapest first: without a low factor."""
-    room = 31 - magnitude.bit_length()
-    steepest = max(max(abs(slope) for slope in slopes), 2.0**-31)
-    for bits in (0, room):
-        places = floor(log2(2.0**31 / (magnitude * steepest)))
-        for spare in (0, 1, 2):
-            octaves = bits + places - spare
-            if bits <= octaves <= bits + 31:
-                yield bits, octaves
+    limits = [[([a[above], b[above]], y[above]), ([a[below], b[below]], y[below])]]
+    return _first_line(slopes, [(-128, 127)] * 2, limits)
 
 
 Limits = tuple[Sequence[np.ndarray], np.ndarray]
+
+
+def _first_line(slopes: Sequence[float], ranges: Sequence[tuple[int, int]], limits: list[list[Limits]]) -> Line | None:
+    """The cheapest line within the limits of each side: without a low factor if that goes, in as many places as fit."""
+    magnitude = sum(max(abs(first), abs(last), 1) for first, last in ranges)
+    steepest = max(max(abs(slope) for slope in slopes), 2.0**-31)
+    places = min(31, floor(log2(2.0**31 / (magnitude * steepest))))
+    for bits in (0, 31 - magnitude.bit_length()):
+        for octaves in range(bits + places, bits - 1, -1):
+            line = next(filter(None, _lines(slopes, bits, octaves, limits)), None)
+            if line and _holds_32_bits(line, ranges):
+                return line
+            if line is None:  # fewer places find no more
+                break
+    return None
+
+
+def _lines(slopes: Sequence[float], bits: int, octaves: int, limits: list[list[Limits]]) -> Iterator[Line | None]:
+    """Lines with factors of 2 ** -octaves about the slopes, the nearest first."""
+    for near in sorted(product(NEAR, repeat=len(slopes)), key=lambda steps: max(map(abs, steps))):
+        factors = tuple(floor(slope * 2.0**octaves + 0.5) + by for slope, by in zip(slopes, near, strict=True))
+        yield _line(factors, bits, octaves, *(_constants(factors, bits, octaves, *side) for side in limits))
 
 
 def _constants(factors: tuple[int, ...], bits: int, octaves: int, not_below: Limits, not_above: Limits) -> tuple:

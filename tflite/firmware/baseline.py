@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.atomic_write import write_json
+from pipeline.scenario import CORE_FIGURES
 from pipeline.user_error import UserError
 from tflite.firmware.measure import Figures
 
 BASELINE = Path(__file__).with_name("baseline.json")
-FIGURES = ("instructions", "flash", "ram")
 TOLERANCE = 0.01
 
 
 def record(measured: Mapping[tuple[str, str], Figures], versions: Mapping[str, str], path: Path = BASELINE) -> None:
     """Writes the figures of (model, core) and the versions of compiler and emulator."""
-    figures = {f"{model} on {core}": {name: getattr(one, name) for name in FIGURES}
+    figures = {f"{model} on {core}": {name: getattr(one, name) for name in CORE_FIGURES}
                for (model, core), one in measured.items()}
     write_json(path, {"versions": dict(versions), "figures": figures})
 
@@ -37,7 +37,7 @@ def differences(
              if tools.get(tool) != version]
     for (model, core), figures in measured.items():
         before = known.get(f"{model} on {core}", {})
-        for name in FIGURES:
+        for name in CORE_FIGURES:
             now, then = getattr(figures, name), before.get(name)
             if then is None:
                 lines.append(f"{model} on {core}: no {name} in the baseline")

@@ -10,7 +10,7 @@ from tflite.firmware.baseline import differences, record
 from tflite.firmware.cores import CORES
 from tflite.firmware.measure import Figures, measure
 from tflite.firmware.reference_models import reference_models
-from tflite.firmware.toolchain import EMULATOR, PREFIX, instruction_counter, tool, versions
+from tflite.firmware.toolchain import versions
 
 Measured = dict[tuple[str, str], Figures]
 
@@ -24,13 +24,12 @@ def firmware(is_recording: bool = False) -> bool:
     Raises:
         UserError: the cross-compiler, the emulator or a compiler of this machine is missing or fails.
     """
-    tool(f"{PREFIX}gcc"), tool(EMULATOR), instruction_counter()  # before the models take their time
     measured: Measured = {}
     for model in reference_models():
         for figures in measure(model.content(), [CORES[name] for name in model.cores]):
             measured[model.name, figures.core] = figures
     print_figures("generated C on emulated cores", measured)
-    found, tools = failures(measured), versions()
+    found, tools = list(failures(measured).values()), versions()
     if is_recording and not found:
         record(measured, tools)
     else:
@@ -40,16 +39,17 @@ def firmware(is_recording: bool = False) -> bool:
     return not found
 
 
-def failures(measured: Measured) -> list[str]:
-    """A line for each image whose integers are not TFLM's, or whose instructions two ways of counting disagree on."""
-    lines = []
-    for (model, core), figures in measured.items():
+def failures(measured: Measured) -> dict[tuple[str, str], str]:
+    """(model, core) -> a line, where its integers are not TFLM's or two ways of counting its instructions disagree."""
+    lines = {}
+    for key, figures in measured.items():
+        name, replayed = " on ".join(key), figures.replayed
         if not figures.is_equal:
-            lines.append(f"{model} on {core}: its outputs are not TensorFlow Lite Micro's (crc32 "
-                         f"{figures.replayed.crc:08x}, expected {figures.expected_crc:08x})")
-        if not figures.clock_agrees:
-            lines.append(f"{model} on {core}: {figures.replayed.mean:.1f} instructions a step by the plugin, "
-                         f"{figures.replayed.clock:.1f} by the core's clock")
+            lines[key] = (f"{name}: its outputs are not TensorFlow Lite Micro's (crc32 {replayed.crc:08x}, expected "
+                          f"{figures.expected_crc:08x})")
+        elif not figures.clock_agrees:
+            lines[key] = (f"{name}: {replayed.mean:.1f} instructions a step by the plugin, {replayed.clock:.1f} by the "
+                          "core's clock")
     return lines
 
 

@@ -46,6 +46,11 @@ def run(command: list[str], what: str, folder: Path | None = None) -> str:
     return done.stdout
 
 
+def require_tools() -> None:
+    """Raises UserError where the cross-compiler, the emulator or its plugin is not to be had: before time is spent."""
+    tool(f"{PREFIX}gcc"), tool(EMULATOR), instruction_counter()
+
+
 def versions() -> dict[str, str]:
     """{"compiler": "12.2.1", "emulator": "7.2.22"}."""
     compiler = run([tool(f"{PREFIX}gcc"), "-dumpfullversion"], f"{PREFIX}gcc")

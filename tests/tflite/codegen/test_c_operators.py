@@ -97,6 +97,23 @@ def test_matrix_products(kind, dtype, bias, seed):
     assert_same_bits(models.product(kind, dtype, seed, bias), seed)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (9, 10), (18, 5), (2, 20)], ids=str)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_matrices_of_any_size(dtype, size):
+    """The kernels take two and four rows and columns at a time."""
+    columns, rows = size
+    assert_same_bits(models.product("FULLY_CONNECTED", dtype, 5, "given", columns=columns, rows=rows))
+
+
+def test_weights_that_no_two_fit_into_16_bits():
+    assert_same_bits(models.product("FULLY_CONNECTED", "int8", 1, "given", least=-128, columns=300))
+
+
+def test_long_int8_sums():
+    """256 times a sum is not held by 32 bits."""
+    assert_same_bits(models.product("FULLY_CONNECTED", "int8", 0, "given", columns=3000))
+
+
 def test_long_int16_sums():
     """Sums that 32 bits do not hold."""
     assert_same_bits(models.product("FULLY_CONNECTED", "int16", 0, "given", columns=1500))

@@ -66,12 +66,15 @@ def binary(kind: str, dtype: str, seed: int, fused: str = "none", width: int = W
     return model.write()
 
 
-def product(kind: str, dtype: str, seed: int, bias: str = "none", fused: str = "none", columns: int = WIDTH) -> bytes:
-    """`bias`: "none", "absent" or "given"."""
+def product(
+    kind: str, dtype: str, seed: int, bias: str = "none", fused: str = "none", columns: int = WIDTH, rows: int = ROWS,
+    least: int = -127,
+) -> bytes:
+    """`bias`: "none", "absent" or "given". `least`: of the weights."""
     model = DrawnModel(seed)
     x, builder = model.input(dtype, columns), model.builder
     scale = float(np.float32(model.rng.uniform(0.5, 2) / 127 / np.sqrt(columns)))
-    weights = model.rng.integers(-127, 128, (ROWS, columns)).astype(np.int8)
+    weights = model.rng.integers(least, 128, (rows, columns)).astype(np.int8)
     if dtype == "float32":
         matrix = builder.constant("w", (weights * np.float32(scale)).astype(np.float32))
     else:
@@ -80,7 +83,7 @@ def product(kind: str, dtype: str, seed: int, bias: str = "none", fused: str = "
     if bias == "absent":
         inputs.append(ABSENT)
     elif bias == "given":
-        real = model.rng.normal(0, 1, ROWS)
+        real = model.rng.normal(0, 1, rows)
         if dtype == "float32":
             inputs.append(builder.constant("b", real.astype(np.float32)))
         else:
@@ -90,5 +93,5 @@ def product(kind: str, dtype: str, seed: int, bias: str = "none", fused: str = "
     options = {"adjY": True} if kind == "BATCH_MATMUL" else {}
     if fused != "none":
         options["fusedActivationFunction"] = FUSED[fused]
-    model.output(kind, inputs, model.affine(dtype), ROWS, **options)
+    model.output(kind, inputs, model.affine(dtype), rows, **options)
     return model.write()
