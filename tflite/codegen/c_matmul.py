@@ -77,12 +77,12 @@ def int8_products(
     pairs = paired_rows(weights) if 257 * max(-first, last) < 2**31 else None
 
     def call(x: str, y: str, dtype: str, by: Multiplier, form: Affine, bounds: tuple[int, int]) -> list[str]:
-        bounds = tuple(bound + form.zero_point for bound in bounds)
         if pairs is None:
             matrix = writer.constant(f"t{number}", weights.astype(np.int8))
             start = writer.constant(f"offsets_of_t{number}", offsets.astype(np.int32))
             finish = (*by, form.zero_point)
             return [writer.call(f"matmul_int8_to_{dtype}", x, matrix, start, rows, columns, *finish, *bounds, y) + ";"]
+        bounds = tuple(bound + form.zero_point for bound in bounds)
         staircase = partial(_rescaled, by=by, zero=form.zero_point, bounds=bounds)
         line = exact_line(staircase, by.fixed * 2.0 ** (by.shift - 31), first, last, bounds)
         kernel = f"matmul_pairs_{'scaled' if line else 'rescale'}_to_{dtype}"

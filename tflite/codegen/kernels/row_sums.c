@@ -8,6 +8,8 @@
 #include <arm_mve.h>
 #elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
 #include <arm_acle.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #if defined(__GNUC__)
@@ -40,6 +42,20 @@ static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *star
             even_upper = __smlad(d, __sxtb16(e), __smlad(a, __sxtb16(b), even_upper));
             even_lower = __smlad(d, __sxtb16(f), __smlad(a, __sxtb16(c), even_lower));
         }
+#elif defined(__SSE2__)
+        __m128i both = _mm_setzero_si128(), even = both; /* upper, lower, and these of other columns */
+        for (; left >= 4; left -= 4, values += 4, pairs += 8) {
+            const __m128i a = _mm_shuffle_epi32(_mm_loadl_epi64((const __m128i *)(const void *)values), 0x50);
+            const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)pairs);
+            both = _mm_add_epi32(both, _mm_madd_epi16(a, b));
+            even = _mm_add_epi32(even, _mm_madd_epi16(a, _mm_srai_epi16(_mm_slli_epi16(b, 8), 8)));
+        }
+        both = _mm_add_epi32(both, _mm_srli_si128(both, 8));
+        even = _mm_add_epi32(even, _mm_srli_si128(even, 8));
+        upper += _mm_cvtsi128_si32(both);
+        lower += _mm_cvtsi128_si32(_mm_srli_si128(both, 4));
+        even_upper += _mm_cvtsi128_si32(even);
+        even_lower += _mm_cvtsi128_si32(_mm_srli_si128(even, 4));
 #endif
         for (; left > 0; left -= 2, values += 2, pairs += 4) {
             const int32_t a = values[0], b = values[1];
