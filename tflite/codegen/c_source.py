@@ -31,7 +31,7 @@ C_WORDS = frozenset(  # of C++ too
 TAKEN = C_WORDS | {"model", "state"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
-    r"t\d+|\w+_of_t\d+|zeros_\d+|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
+    r"t\d+|\w+_of_t\d+|zeros_\d+|(scratch|next)_\w+|\w+_t|mem\w+|(exp|expm1|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
 )
 
 

@@ -64,7 +64,7 @@ def unequal_state():
     [
         (b"", "empty"),
         (b"not a model at all, but long enough", "not a .tflite"),
-        (tiny("ELU"), "operator 0 ELU: has no C"),
+        (tiny("GELU"), "operator 0 GELU: has no C"),
         (tiny("FLOOR"), "operator 0 FLOOR is not one the step graph holds"),
         (per_channel(), "per channel"),
         (unequal_state(), "state h"),
