@@ -41,6 +41,9 @@ def take_states_out(step: StepGraph, resets: Sequence[StepGraph]) -> StepGraph:
     Raises:
         ValueError: a variable is not read once and then assigned once by every step, or does not start at real 0.
     """
+    kinds = [op.kind for op in step.ops if op.kind in ("CALL_ONCE", "READ_VARIABLE", "ASSIGN_VARIABLE")]
+    if "CALL_ONCE" in kinds[kinds.count("CALL_ONCE") :]:
+        raise ValueError("the states kept inside are reset in the middle of a step")
     names = _variable_names(step)
     read = {names[op.inputs[0]]: op.outputs[0] for op in step.ops if op.kind == "READ_VARIABLE"}
     written = {names[op.inputs[0]]: op.inputs[1] for op in step.ops if op.kind == "ASSIGN_VARIABLE"}

@@ -23,6 +23,7 @@ from tflite.codegen.c_matmul import write_matmul
 from tflite.codegen.c_slices import write_slice
 from tflite.codegen.c_vectors import write_concatenate, write_gather, write_reduce, write_softmax
 from tflite.codegen.memory_plan import is_view
+from tflite.codegen.operand_shapes import check_shapes
 from tflite.codegen.step_writer import StepWriter, expect
 from tflite.step_graph import Op
 
@@ -55,6 +56,7 @@ def write_operator(writer: StepWriter, op: Op) -> list[str]:
     Raises:
         NotInC: saying what about the operator has no C.
     """
+    check_shapes(writer.graph, op)
     if is_view(writer.graph, op):
         source = op.inputs[1] if op.kind == "SPLIT" else op.inputs[0]
         expect(sum(map(writer.size, op.outputs)) == writer.size(source), "into parts that are not the whole")

@@ -66,6 +66,7 @@ def generate(content: bytes, name: str) -> CSource:
     graph.check()
     for tensor in graph.tensors:
         expect(all(size >= 0 for size in tensor.shape), f"tensor {tensor.name!r} has no fixed shape: {tensor.shape}")
+        expect(not tensor.variable or 0 not in tensor.shape, f"tensor {tensor.name!r} is kept and has no elements")
     return _Source(graph, identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
 
 
