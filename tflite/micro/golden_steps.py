@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflite.runtimes.tflm import TflmRuntime
+from tflite.runtimes import load_model
 from tflite.seeded_stream import seeded_readings
 
 STEPS, SEED = 32, 1
@@ -37,7 +37,7 @@ def golden_steps(model: bytes, rows: int = 1) -> GoldenSteps:
     Args:
         rows: identifiers among the inputs are below it.
     """
-    runtime = TflmRuntime(model)
+    runtime = load_model(model, "tflm")
     readings = seeded_readings(runtime.inputs, STEPS, SEED, rows)
     inputs, outputs, states = ({} for _ in range(3))
     for x in readings:
