@@ -77,10 +77,10 @@ build/%/gates.passed: build/%/report.html
 	@touch $@
 
 test: env ## the tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prove each, about ten minutes
-	EDGERNN_DRAWS=$(DRAWS) .venv/bin/python -m pytest tests/test_random_models.py
+	EDGERNN_DRAWS=$(DRAWS) .venv/bin/python -m pytest -n logical --maxprocesses 4 tests/test_random_models.py
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
