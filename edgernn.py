@@ -135,6 +135,13 @@ def micro(arguments: argparse.Namespace) -> None:
     print(micro(Path(arguments.model), Path(arguments.out), arguments.name))
 
 
+def ethos_u(arguments: argparse.Namespace) -> None:
+    """print what Arm's compiler for the Ethos-U NPUs estimates of a .tflite of one time step"""
+    from tflite.ethos_u import ethos_u
+
+    ethos_u(Path(arguments.model), arguments.accelerator)
+
+
 def score(arguments: argparse.Namespace) -> None:
     """run a scenario's model, or any .tflite of one time step, over recorded history on Apache Beam"""
     job = {"runner": arguments.runner, "runner_options": arguments.beam, "kernels": arguments.kernels}
@@ -253,6 +260,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
         sub.add_argument("--name", help="of the model in C (default: that of the file)")
         sub.set_defaults(run=stage)
+    _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
@@ -295,6 +303,12 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--name", help="file name without .tflite (default: <file>_<activations>_<state>)")
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
+
+
+def _add_ethos_u(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", help=".tflite, or a folder with artifact.json")
+    sub.add_argument("--accelerator", default="ethos-u55-128", metavar="NAME", help="default: ethos-u55-128")
+    sub.set_defaults(run=ethos_u)
 
 
 def _add_scoring(sub: argparse.ArgumentParser) -> None:
