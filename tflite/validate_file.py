@@ -19,7 +19,7 @@ from tflite.latency import call_times, percentiles, step_latency, warm_up
 from tflite.memory import measure_arena
 from tflite.runtimes import StepRuntime, probe
 from tflite.runtimes.model_bytes import read_model
-from tflite.runtimes.step_signature import read_step_signature
+from tflite.runtimes.step_signature import read_step_signature, state_warnings
 from tflite.seeded_stream import seeded_readings, table_rows
 from tflite.time_constant import RUNTIME as PACED_ON
 from tflite.time_constant import stall_warnings
@@ -104,10 +104,7 @@ def examine(model: bytes, refusals: Mapping[str, str] = MappingProxyType({})) ->
     facts.append(("readings", f"{steps:,} steps, seeded"))
     if any(inside.values()) and not any("forced equal" in check.check for check in checks):
         facts.append(("note", "the state inside cannot be set from outside: runtimes are compared running freely"))
-    warnings = [
-        f"input {before} and output {after} may be a state, but have two names: nobody carries it on; name both alike"
-        for before, after in signature.unnamed_states
-    ]
+    warnings = state_warnings(signature)
     if PACED_ON in runtimes:
         warnings += stall_warnings(model, xs[:steps])
     return Examination([(name, text or "-") for name, text in facts], refusals, checks, warnings)

@@ -1,6 +1,7 @@
 """The fused LSTM as C statements, int8 or float32; what its integers mean is said in keras_models.fused_lstm."""
 
 import numpy as np
+from ai_edge_litert.schema_py_generated import ActivationFunctionType
 
 from keras_models.affine_quantization import Affine
 from tflite.codegen.c_elementwise import squashed_int16
@@ -44,6 +45,8 @@ def _is_float(writer: StepWriter, op: Op) -> bool:
     expect(dtypes in (["float32"] * 4, ["int8", "int8", "int16", "int8"]), f"on {', '.join(dtypes)}")
     given = [place for place in UNUSED if place < len(op.inputs) and op.inputs[place] != ABSENT]
     expect(not given and ABSENT not in op.inputs[1:9], f"with the inputs {given}")
+    activation = dict(op.options).get("fusedActivationFunction", ActivationFunctionType.NONE)
+    expect(activation == ActivationFunctionType.TANH, f"with the activation {activation}")
     expect(not dict(op.options).get("cellClip") and not dict(op.options).get("projClip"), "that clips")
     expect(writer.size(h) == writer.size(c) == writer.size(y), "of several time steps or a projection")
     expect(writer.tensor(h).affine == writer.tensor(y).affine, "whose output is quantized unlike its state")

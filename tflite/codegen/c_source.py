@@ -65,9 +65,19 @@ def generate(content: bytes, name: str) -> CSource:
     graph = read_flatbuffer(content)
     graph.check()
     for tensor in graph.tensors:
-        expect(all(size >= 0 for size in tensor.shape), f"tensor {tensor.name!r} has no fixed shape: {tensor.shape}")
-        expect(not tensor.variable or 0 not in tensor.shape, f"tensor {tensor.name!r} is kept and has no elements")
+        _check_tensor(tensor)
     return _Source(graph, identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
+
+
+def _check_tensor(tensor: Tensor) -> None:
+    """Raises NotInC where it has no place in memory, or its real 0 none among its integers."""
+    named = f"tensor {tensor.name!r}"
+    expect(all(size >= 0 for size in tensor.shape), f"{named} has no fixed shape: {tensor.shape}")
+    expect(not tensor.variable or 0 not in tensor.shape, f"{named} is kept and has no elements")
+    if tensor.affine is not None and tensor.dtype in ("int8", "int16"):
+        scale, zero = tensor.affine.scale, tensor.affine.zero_point
+        within = tensor.affine.minimum_integer <= zero <= tensor.affine.maximum_integer
+        expect(within and 0 < scale < float("inf"), f"{named}, {tensor.dtype}: scale {scale}, zero point {zero}")
 
 
 def identifier(text: str) -> str:

@@ -7,10 +7,11 @@ from pipeline.user_error import UserError
 from tflite.codegen.c_source import CSource, generate
 from tflite.foreign_model import foreign_model
 from tflite.runtimes import step_once
+from tflite.runtimes.step_signature import read_step_signature, state_warnings
 
 
 def codegen(path: Path, out: Path, name: str | None = None) -> Path:
-    """Writes out/<name>.h, then out/<name>.c; returns the path of the latter.
+    """Writes out/<name>.h, then out/<name>.c; returns the path of the latter. Warns of states with two names.
 
     Args:
         path: a `.tflite` of one time step, or the folder of an artefact.
@@ -25,13 +26,16 @@ def codegen(path: Path, out: Path, name: str | None = None) -> Path:
     for suffix, text in (("h", source.header), ("c", source.source)):
         with atomic_write(out / f"{source.name}.{suffix}") as temporary:
             temporary.write_text(text, encoding="utf-8")
+    for warning in state_warnings(read_step_signature(model.content)):
+        print(f"warning: {warning}")
     return out / f"{source.name}.c"
 
 
 def checked_source(content: bytes, name: str) -> CSource:
     """The C of a model that TensorFlow Lite Micro runs; for a child process."""
-    step_once(content, "tflm")
     try:
-        return generate(content, name)
+        source = generate(content, name)
     except ValueError as error:
         raise UserError(str(error)) from error
+    step_once(content, "tflm")
+    return source

@@ -33,6 +33,9 @@ def check_shapes(graph: StepGraph, op: Op) -> None:
     elif op.kind in VIEWS:
         source = graph.tensor(op.inputs[1 if op.kind == "SPLIT" else 0])
         expect({result.dtype for result in results} == {source.dtype}, f"of {source.dtype} into another type")
+        said = dict(op.options).get({"PACK": "valuesCount", "RESHAPE": ""}.get(op.kind, "numSplits"))
+        parts = len(op.inputs if op.kind == "PACK" else op.outputs)
+        expect(op.kind == "RESHAPE" or said == parts, f"of {parts} parts where its options say {said}")
     elif op.kind == "CONCATENATION":
         _check_parts(shapes, y.shape, dict(op.options).get("axis", 0))
     elif op.kind == "BATCH_MATMUL":

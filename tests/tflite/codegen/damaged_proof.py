@@ -35,7 +35,7 @@ class Run:
 def generate_and_run(folder: Path, seed: int) -> str:
     """Mutates one of the files in folder/sound; writes folder/<seed>.c where there is C for it, then folder/<seed>.run.
 
-    A process that dies before there is C is a refusal: the command runs this part in a child. After it, a finding.
+    What the command does in a child ends where the C is written: a process that dies later is a finding.
     """
     sound = sorted((folder / "sound").iterdir())
     content = mutated(sound[seed // 2 % len(sound)].read_bytes(), seed)

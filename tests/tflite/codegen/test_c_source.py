@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import partial
 
 import contract_models as models
@@ -16,9 +17,10 @@ from state_graphs import DELAY_FORMS, delay_graph
 from step_models import delay_line_step, quantized_gru_step, running_sum_step
 from test_flatbuffer import tiny
 
+from keras_models.affine_quantization import Affine
 from tflite.codegen.c_source import generate, identifier
 from tflite.codegen.compiled_step import STRICT
-from tflite.flatbuffer import write_flatbuffer
+from tflite.flatbuffer import read_flatbuffer, write_flatbuffer
 from tflite.runtimes import load_model
 from tflite.seeded_stream import wander
 from tflite.step_graph import StepGraphBuilder
@@ -192,6 +194,39 @@ def test_runs_clean_under_the_sanitizers(source, compiler, tmp_path):
     ids=["unknown", "without C"],
 )
 def test_what_has_no_c_is_named(model, message):
+    with pytest.raises(ValueError, match=message):
+        generate(model, "pump")
+
+
+def contradicting(kind, shape, to, dtype="float32", affine=None, to_dtype=None, **options):
+    """One operator from a tensor of one shape to one of another."""
+    builder = StepGraphBuilder()
+    builder.inputs.append(("x", builder.tensor("x", shape=shape, dtype=dtype, affine=affine)))
+    y = builder.tensor("y", shape=to, dtype=to_dtype or dtype, affine=None if to_dtype else affine)
+    builder.outputs.append(("y", builder.op(kind, ["x"], y, **options)))
+    return write_flatbuffer(builder.build())
+
+
+def relu6_lstm():
+    graph = read_flatbuffer(fused_model(CASES["mild"], CASES["mild"].weights()))
+    ops = [replace(op, options=(("fusedActivationFunction", 3),)) if op.intermediates else op for op in graph.ops]
+    return write_flatbuffer(replace(graph, ops=tuple(ops)))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (contradicting("SOFTMAX", (1, 24), (1, 5), beta=1.0), r"operator 0 SOFTMAX: from \(1, 24\) to \(1, 5\)"),
+        (contradicting("TANH", (1, 1), (1, 24)), r"operator 0 TANH: from \(1, 1\) to \(1, 24\)"),
+        (contradicting("TANH", (1, 0), (1, 0)), "operator 0 TANH: on a tensor without elements"),
+        (contradicting("RESHAPE", (1, 4), (1, 4), "int8", Affine(0.1, 0), "float32"), "of int8 into another type"),
+        (contradicting("PACK", (1, 4), (1, 1, 4), axis=1), "operator 0 PACK: of 1 parts where its options say"),
+        (contradicting("RELU", (1, 4), (1, 4), "int8", Affine(0.1, 200)), "'t0', int8: scale 0.1.*, zero point 200"),
+        (contradicting("RELU", (1, 4), (1, 4), "int8", Affine(float("inf"), 0)), "int8: scale inf, zero point 0"),
+        (relu6_lstm(), "UNIDIRECTIONAL_SEQUENCE_LSTM: with the activation 3"),
+    ],
+)
+def test_what_contradicts_itself_is_named(model, message):
     with pytest.raises(ValueError, match=message):
         generate(model, "pump")
 
