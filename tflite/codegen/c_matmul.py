@@ -88,8 +88,11 @@ def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | N
     by = short_multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
     matrix = writer.constant(f"t{writer.numbers[w]}", weights)
     summand = writer.constant(f"zeros_{rows}", np.zeros(rows, np.int64)) if bias is None else writer.pointer(bias)
-    reach = np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0) * 32768
-    kernel = f"matmul_int16_in_{'int32' if reach < 2**31 else 'int64'}"
+    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 32768
+    largest = (reach + (0.0 if bias is None else np.abs(writer.tensor(bias).data.astype(float)))).max(initial=0)
+    expect(largest < 2**47 and by.shift > 0, "whose sums may leave the 48 bits that the kernel rescales")
+    expect(largest * by.fixed < 2.0 ** (31 + by.shift), "whose rescaled sums may leave 32 bits")
+    kernel = f"matmul_int16_in_{'int32' if reach.max(initial=0) < 2**31 else 'int64'}"
     return lambda x, y: writer.call(
         kernel, x, matrix, summand, rows, columns, *by, *integer_bounds(op, form), y
     )

@@ -19,14 +19,14 @@ def mutated(content: bytes, seed: int) -> bytes:
         return _overwritten(content, rng)
     for _ in range(100):
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        for _ in range(_one_of(rng, (1, 1, 2, 3))):
-            _one_of(rng, CHANGES)(model, rng)
         try:
+            for _ in range(_one_of(rng, (1, 1, 2, 3))):
+                _one_of(rng, CHANGES)(model, rng)
             builder = flatbuffers.Builder(1 << 14)
             builder.Finish(model.Pack(builder), b"TFL3")
             return bytes(builder.Output())
         except (TypeError, ValueError, OverflowError, AttributeError, IndexError):
-            continue  # a change that no file can hold
+            continue  # nothing left to change, or a change that no file can hold
     raise RuntimeError(f"seed {seed}: no change that a file can hold")
 
 

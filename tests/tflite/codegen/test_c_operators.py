@@ -1,5 +1,7 @@
 """Every operator in generated C against TensorFlow Lite Micro, which says what is right: not one bit may differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import operator_models as models
 import pytest
@@ -7,7 +9,7 @@ from fused_lstm_models import CASES, fused_model
 
 from pipeline.user_error import UserError
 from tflite.codegen.c_source import generate
-from tflite.flatbuffer import write_flatbuffer
+from tflite.flatbuffer import read_flatbuffer, write_flatbuffer
 from tflite.runtimes import load_model
 from tflite.step_graph import StepGraphBuilder
 
@@ -104,6 +106,16 @@ def test_matrix_products(kind, dtype, bias, seed):
 def test_long_int16_sums():
     """Sums that 32 bits do not hold."""
     assert_same_bits(models.product("FULLY_CONNECTED", "int16", 0, "given", columns=1500))
+
+
+@pytest.mark.parametrize(("bias", "message"), [(1 << 45, "rescaled sums may leave 32 bits"), (1 << 50, "the 48 bits")])
+def test_a_bias_beyond_all_results(bias, message):
+    """The kernel would wrap it around."""
+    graph = read_flatbuffer(models.product("FULLY_CONNECTED", "int16", 0, "given"))
+    name = graph.ops[0].inputs[2]
+    tensors = [replace(t, data=np.full_like(t.data, bias)) if t.name == name else t for t in graph.tensors]
+    with pytest.raises(ValueError, match=message):
+        generate(write_flatbuffer(replace(graph, tensors=tuple(tensors))), "model")
 
 
 def test_sums_that_32_bits_do_not_hold_are_refused_without_a_bias_of_64():
