@@ -31,11 +31,7 @@ def check_shapes(graph: StepGraph, op: Op) -> None:
     elif op.kind in BINARY:
         expect(_broadcast(shapes) == y.shape, f"from {' and '.join(map(str, shapes))} to {y.shape}")
     elif op.kind in VIEWS:
-        source = graph.tensor(op.inputs[1 if op.kind == "SPLIT" else 0])
-        expect({result.dtype for result in results} == {source.dtype}, f"of {source.dtype} into another type")
-        said = dict(op.options).get({"PACK": "valuesCount", "RESHAPE": ""}.get(op.kind, "numSplits"))
-        parts = len(op.inputs if op.kind == "PACK" else op.outputs)
-        expect(op.kind == "RESHAPE" or said == parts, f"of {parts} parts where its options say {said}")
+        _check_view(graph, op)
     elif op.kind == "CONCATENATION":
         _check_parts(shapes, y.shape, dict(op.options).get("axis", 0))
     elif op.kind == "BATCH_MATMUL":
@@ -44,6 +40,22 @@ def check_shapes(graph: StepGraph, op: Op) -> None:
         expect(y.shape[-1:] == shapes[1][:1], f"of weights {shapes[1]} into {y.shape}")
     elif op.kind in ("SUM", "MEAN"):
         _check_axes(shapes[0], given[1].data)
+
+
+def _check_view(graph: StepGraph, op: Op) -> None:
+    """Of a RESHAPE the number of elements is checked where it is written."""
+    options, results = dict(op.options), [graph.tensor(name) for name in op.outputs]
+    source = graph.tensor(op.inputs[1 if op.kind == "SPLIT" else 0])
+    expect({result.dtype for result in results} == {source.dtype}, f"of {source.dtype} into another type")
+    if op.kind == "PACK":
+        axis, count = options.get("axis", 0) % max(1, len(results[0].shape)), options.get("valuesCount")
+        expect(count == len(op.inputs), f"of {len(op.inputs)} parts where its options say {count}")
+        _check_parts([(*source.shape[:axis], 1, *source.shape[axis:])] * len(op.inputs), results[0].shape, axis)
+    elif op.kind.startswith("SPLIT"):
+        axis, count = graph.tensor(op.inputs[0 if op.kind == "SPLIT" else 2]).data, options.get("numSplits")
+        expect(axis is not None and axis.size == 1, "along a computed axis")
+        expect(count == len(results), f"into {len(results)} parts where its options say {count}")
+        _check_parts([result.shape for result in results], source.shape, int(axis.reshape(-1)[0]))
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...] | None:
@@ -57,7 +69,8 @@ def _check_parts(shapes: list[tuple[int, ...]], whole: tuple[int, ...], axis: in
     expect(-len(whole) <= axis < len(whole), f"on axis {axis} of {whole}")
     axis %= len(whole)
     others = {shape[:axis] + shape[axis + 1 :] for shape in (*shapes, whole)}
-    expect(len({len(shape) for shape in (*shapes, whole)}) == 1 and len(others) == 1, f"of {shapes} into {whole}")
+    fits = {len(shape) for shape in shapes} == {len(whole)} and len(others) == 1
+    expect(fits and sum(shape[axis] for shape in shapes) == whole[axis], f"with the parts {shapes} of {whole}")
 
 
 def _check_axes(shape: tuple[int, ...], axes: np.ndarray | None) -> None:

@@ -207,6 +207,15 @@ def contradicting(kind, shape, to, dtype="float32", affine=None, to_dtype=None, 
     return write_flatbuffer(builder.build())
 
 
+def split_of_another_axis():
+    builder = StepGraphBuilder()
+    builder.inputs.append(("x", builder.tensor("x", shape=(1, 1, 4))))
+    parts = [builder.tensor(name, 2) for name in ("y", "z")]
+    builder.op("SPLIT", [builder.constant("axis", np.array(1, np.int32)), "x"], parts, numSplits=2)
+    builder.outputs += zip(("y", "z"), parts, strict=True)
+    return write_flatbuffer(builder.build())
+
+
 def relu6_lstm():
     graph = read_flatbuffer(fused_model(CASES["mild"], CASES["mild"].weights()))
     ops = [replace(op, options=(("fusedActivationFunction", 3),)) if op.intermediates else op for op in graph.ops]
@@ -223,6 +232,7 @@ def relu6_lstm():
         (contradicting("PACK", (1, 4), (1, 1, 4), axis=1), "operator 0 PACK: of 1 parts where its options say"),
         (contradicting("RELU", (1, 4), (1, 4), "int8", Affine(0.1, 200)), "'t0', int8: scale 0.1.*, zero point 200"),
         (contradicting("RELU", (1, 4), (1, 4), "int8", Affine(float("inf"), 0)), "int8: scale inf, zero point 0"),
+        (split_of_another_axis(), r"SPLIT: with the parts \[\(1, 2\), \(1, 2\)\] of \(1, 1, 4\)"),
         (relu6_lstm(), "UNIDIRECTIONAL_SEQUENCE_LSTM: with the activation 3"),
     ],
 )
