@@ -12,4 +12,4 @@ def join(place: str | os.PathLike, *names: str) -> str:
     """The place of a file or folder inside another."""
     if is_remote(place):
         return "/".join([os.fspath(place).rstrip("/"), *names])
-    return os.path.join(place, *names)
+    return os.path.join(os.fspath(place), *names)

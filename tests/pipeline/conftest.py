@@ -10,7 +10,6 @@ import pytest
 
 from pipeline import load_scenario
 from pipeline.__main__ import main
-from tests.pipeline import bucket_file_system
 
 SCENARIO = """
 task = "forecast"
@@ -152,16 +151,6 @@ class Job:
     def series(self) -> dict[str, list]:
         table = pq.read_table(self.dataset / "streams")
         return table.sort_by([("stream", "ascending"), ("time", "ascending")]).to_pydict()
-
-
-@pytest.fixture
-def bucket(tmp_path, monkeypatch) -> Path:
-    """Where the files of bucket:// lie, also for workers in other processes."""
-    folder = tmp_path / "bucket"
-    folder.mkdir()
-    monkeypatch.setenv(bucket_file_system.FOLDER, str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    return folder
 
 
 @pytest.fixture
