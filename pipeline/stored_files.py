@@ -20,7 +20,7 @@ def file_names(folder: str) -> list[str]:
     Raises:
         UserError: it cannot be read.
     """
-    with _told(folder):
+    with _told(folder, "read"):
         if not is_remote(folder):
             return [path.name for path in Path(folder).glob("*") if path.is_file()]
         found = FileSystems.match([join(folder, "*")])[0].metadata_list
@@ -33,7 +33,7 @@ def remove_files(folder: str, names: Iterable[str]) -> None:
     Raises:
         UserError: one cannot be taken away.
     """
-    with _told(folder):
+    with _told(folder, "cleared"):
         for place in [join(folder, name) for name in names]:
             if not is_remote(folder):
                 Path(place).unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def remove_folder(folder: str) -> None:
     if not is_remote(folder):
         shutil.rmtree(folder, ignore_errors=True)
         return
-    with _told(folder):
+    with _told(folder, "cleared"):
         if names := file_names(folder):
             FileSystems.delete([join(folder, name) for name in names])
         if FileSystems.exists(folder):  # where folders are things of their own
@@ -66,7 +66,7 @@ def upload(source: Path, place: str) -> None:
     folder, name = place.rsplit("/", 1)
     temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
     plain = beam.io.filesystem.CompressionTypes.UNCOMPRESSED
-    with _told(place):
+    with _told(place, "written"):
         try:
             with open(source, "rb") as read, FileSystems.create(temporary, compression_type=plain) as written:
                 shutil.copyfileobj(read, written, BLOCK_BYTES)
@@ -80,7 +80,7 @@ def upload(source: Path, place: str) -> None:
 
 
 @contextmanager
-def _told(place: str) -> Iterator[None]:
+def _told(place: str, done: str) -> Iterator[None]:
     """What goes wrong on a file system, in one line: each raises what its client does."""
     try:
         yield
@@ -88,6 +88,6 @@ def _told(place: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(
-            f"{place}: cannot be written ({getattr(error, 'strerror', None) or error}); free the place, or choose"
+            f"{place}: cannot be {done} ({getattr(error, 'strerror', None) or error}); free the place, or choose"
             " another folder"
         ) from error

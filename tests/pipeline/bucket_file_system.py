@@ -31,6 +31,10 @@ def tree(folder: str) -> dict[str, bytes]:
 
 
 class BucketFileSystem(FILES.FileSystem):
+    def __init__(self, pipeline_options):
+        super().__init__(pipeline_options)
+        self.options = pipeline_options
+
     @classmethod
     def scheme(cls):
         return SCHEME

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.options.pipeline_options import HadoopFileSystemOptions
 
 import edgernn
 from pipeline.__main__ import main
@@ -101,6 +102,20 @@ def test_a_file_system_that_beam_does_not_know(job):
     assert main([str(job.scenario_file), "--build", "nowhere://results"]) == 2
     errors = job.capsys.readouterr().err
     assert "nowhere://results/pump/dataset/.facts.jsonl: cannot be written" in errors and errors.count("\n") == 1
+
+
+def test_file_systems_know_the_options_before_there_is_a_job(job, bucket, monkeypatch):
+    """HDFS is reached by options alone, and rows are looked for before the pipeline is made."""
+    asked = []
+
+    def listed(system, prefix):
+        asked.append(system.options.view_as(HadoopFileSystemOptions).hdfs_host)
+        return []
+
+    monkeypatch.setattr(BucketFileSystem, "_list", listed)
+    job.scenario(('path = "rows"', 'path = "bucket://fleet/"'))
+    assert run(job, "--", "--hdfs_host=namenode.example") == 2
+    assert asked == ["namenode.example"]
 
 
 def test_a_registered_set_stays_on_this_machine(job, bucket):
