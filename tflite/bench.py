@@ -52,9 +52,10 @@ def write_bench(entries: Sequence[Entry], path: str | Path) -> None:
 def print_bench(entries: Sequence[Entry]) -> None:
     """A table on stdout, an entry per row."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("what", "ours", "rival", "rival's name", "ratio (min .. max)", title="bench")
+    whole_names = Column("what", min_width=len("preprocess-parquet-memory,"))  # also in a file, of 80 columns
+    table = Table(whole_names, "ours", "rival", "rival's name", "ratio (min .. max)", title="bench")
     for entry in entries:
         ratio, unit = entry["ratio"], entry["unit"]
         table.add_row(
