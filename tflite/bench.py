@@ -1,5 +1,6 @@
 """Speed against a rival, in one run: our public `step`, the float step it was made from in ONNX Runtime."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tflite.runtimes.step_runtime import StepRuntime
 
 RIVALS = {"session.run": OnnxStep, "io binding": BoundOnnxStep}
 ROUNDS = 21
+FILE_WIDTH = 140  # of a table that goes into a file or a pipe, where nobody can widen it
 Entry = dict[str, object]
 
 
@@ -52,10 +54,9 @@ def write_bench(entries: Sequence[Entry], path: str | Path) -> None:
 def print_bench(entries: Sequence[Entry]) -> None:
     """A table on stdout, an entry per row."""
     from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Table
 
-    whole_names = Column("what", min_width=len("preprocess-parquet-memory,"))  # also in a file, of 80 columns
-    table = Table(whole_names, "ours", "rival", "rival's name", "ratio (min .. max)", title="bench")
+    table = Table("what", "ours", "rival", "rival's name", "ratio (min .. max)", title="bench")
     for entry in entries:
         ratio, unit = entry["ratio"], entry["unit"]
         table.add_row(
@@ -65,7 +66,7 @@ def print_bench(entries: Sequence[Entry]) -> None:
             entry["rival_name"],
             f"{ratio['median']:.2f} ({ratio['min']:.2f} .. {ratio['max']:.2f})",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
 
 
 def _interleaved(ours: StepRuntime, rival: object, readings: list, features: list) -> dict[str, object]:
