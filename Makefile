@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 SCENARIO ?= demand truck
 DRAWS ?= 200
+DAMAGED ?= 2000
 SCENARIOS := $(patsubst scenarios/%.toml,%,$(wildcard scenarios/*.toml))
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
 EDGERNN := .venv/bin/edgernn
@@ -79,8 +80,9 @@ build/%/gates.passed: build/%/report.html
 test: env ## the tests
 	.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prove each, about ten minutes
-	EDGERNN_DRAWS=$(DRAWS) .venv/bin/python -m pytest -n logical --maxprocesses 4 tests/test_random_models.py
+nightly: env ## prove DRAWS random Keras models (default 200), and DAMAGED damaged files (2000) against generated C
+	EDGERNN_DRAWS=$(DRAWS) EDGERNN_DAMAGED=$(DAMAGED) .venv/bin/python -m pytest -n logical --maxprocesses 4 \
+		tests/test_random_models.py tests/tflite/codegen/test_damaged_models.py
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 

@@ -129,6 +129,20 @@ def codegen(arguments: argparse.Namespace) -> None:
     print(codegen(Path(arguments.model), Path(arguments.out), arguments.name))
 
 
+def micro(arguments: argparse.Namespace) -> None:
+    """write what TensorFlow Lite Micro compiles in: model array, op resolver, arena size, golden steps"""
+    from tflite.micro.micro import micro
+
+    print(micro(Path(arguments.model), Path(arguments.out), arguments.name))
+
+
+def ethos_u(arguments: argparse.Namespace) -> None:
+    """print what Arm's compiler for the Ethos-U NPUs estimates of a .tflite of one time step"""
+    from tflite.ethos_u import ethos_u
+
+    ethos_u(Path(arguments.model), arguments.accelerator)
+
+
 def score(arguments: argparse.Namespace) -> None:
     """run a scenario's model, or any .tflite of one time step, over recorded history on Apache Beam"""
     job = {"runner": arguments.runner, "runner_options": arguments.beam, "kernels": arguments.kernels}
@@ -241,7 +255,13 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             _add_conversion(sub)
-    _add_codegen(commands.add_parser("codegen", help=codegen.__doc__))
+    for stage, files in ((codegen, "<name>.h and <name>.c go"), (micro, "<name>_model.cc and the others go")):
+        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
+        sub.add_argument("model", help=".tflite, or a folder with artifact.json")
+        sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
+        sub.add_argument("--name", help="of the model in C (default: that of the file)")
+        sub.set_defaults(run=stage)
+    _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
@@ -284,11 +304,10 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
 
 
-def _add_codegen(sub: argparse.ArgumentParser) -> None:
+def _add_ethos_u(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=".tflite, or a folder with artifact.json")
-    sub.add_argument("--out", default=".", metavar="DIR", help="where <name>.h and <name>.c go (default: here)")
-    sub.add_argument("--name", help="of the model in C (default: that of the file)")
-    sub.set_defaults(run=codegen)
+    sub.add_argument("--accelerator", default="ethos-u55-128", metavar="NAME", help="default: ethos-u55-128")
+    sub.set_defaults(run=ethos_u)
 
 
 def _add_scoring(sub: argparse.ArgumentParser) -> None:

@@ -5,11 +5,7 @@ their last digit from one runtime to another, that digit may tip the rounding of
 on.
 """
 
-import json
-import signal
 import tempfile
-import traceback
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -40,7 +36,13 @@ WAYS = ({"kernels": "default"}, REFERENCE, TFLM)
 
 def prove_seed(seed: int) -> str:
     """Raises AssertionError with the draw and what does not hold of it; returns "refused" or "passed"."""
-    draw = random_model(seed)
+    try:
+        return _prove(random_model(seed))
+    finally:
+        keras.backend.clear_session()
+
+
+def _prove(draw: RandomModel) -> str:
     if draw.refused is not None:
         _prove_refusal(draw)
         return "refused"
@@ -49,22 +51,6 @@ def prove_seed(seed: int) -> str:
     else:
         _prove_integers(draw)
     return "passed"
-
-
-def prove_seeds(seeds: Sequence[int], journal: Path, prove: Callable[[int], str] = prove_seed) -> None:
-    """Writes a line [seed, outcome] for each into `journal`, and before it [seed, null]: whoever reads it knows which
-    draw ended this process, by a crash of its own or by the timer at its limit."""
-    with journal.open("a") as lines:
-        for seed in seeds:
-            print(json.dumps([seed, None]), file=lines, flush=True)
-            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_DRAW)
-            try:
-                outcome = prove(seed)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-                outcome = f"{type(error).__name__}: {error}\n{''.join(traceback.format_tb(error.__traceback__)[-3:])}"
-            print(json.dumps([seed, outcome]), file=lines, flush=True)
-            keras.backend.clear_session()
-    signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _prove_refusal(draw: RandomModel) -> None:

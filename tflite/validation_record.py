@@ -14,6 +14,7 @@ SECTIONS = {
     "drift": dict,
     "memory": dict,
     "latency_us": dict,
+    "ethos_u": dict,
     "ops": list,
     "parity": list,
 }

@@ -32,4 +32,8 @@ def print_record(record: dict) -> None:
         "bytes", f"{record['bytes']:,} model, {memory['arena_bytes']:,} TFLM arena, {memory['state_bytes']:,} state"
     )
     table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
+    npu = record.get("ethos_u", {})
+    if "cycles" in npu:
+        told = f"{npu['on_npu']} of {npu['operators']} operators, {npu['cycles']:,} cycles a step"
+        table.add_row(f"{npu['accelerator']}, estimated", f"{told} ({npu['by']})")
     Console().print(table)

@@ -76,11 +76,14 @@ def int8_products(
 
 
 def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Callable[[str, str], str]:
-    """Sums stay in 32 bits where that is certain: a 64-bit multiply-add takes a small core several times as long."""
+    """A 64-bit bias, or none: rescaled from 64 bits. The sums over x stay in 32 bits where that is certain: a 64-bit
+    multiply-add takes a small core several times as long."""
     x, w, y = *op.inputs[:2], op.outputs[0]
     expect(op.kind == "FULLY_CONNECTED", "on int16 and int8")
     expect(writer.form(w).zero_point == 0, "with a zero point of the weights")
-    expect(bias is None or writer.tensor(bias).dtype == "int64", "with a bias that is not int64")
+    if bias is not None and writer.tensor(bias).dtype == "int32":
+        return _matmul_int16_of_32_bits(writer, op, weights, bias)
+    expect(bias is None or writer.tensor(bias).dtype == "int64", "with a bias of neither int32 nor int64")
     form, (rows, columns) = writer.form(y), weights.shape
     by = short_multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
     matrix = writer.constant(f"t{writer.numbers[w]}", weights)
@@ -90,6 +93,21 @@ def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | N
     return lambda x, y: writer.call(
         kernel, x, matrix, summand, rows, columns, *by, *integer_bounds(op, form), y
     )
+
+
+def _matmul_int16_of_32_bits(
+    writer: StepWriter, op: Op, weights: np.ndarray, bias: str
+) -> Callable[[str, str], str]:
+    """A 32-bit bias: rescaled as int8 is."""
+    x, w, y = *op.inputs[:2], op.outputs[0]
+    form, (rows, columns) = writer.form(y), weights.shape
+    summand = writer.tensor(bias).data
+    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 32768 + np.abs(summand.astype(np.int64))
+    expect(reach.max(initial=0) < 2**31, "whose sums may leave 32 bits; a bias of 64 bits is what it needs")
+    by = multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
+    matrix = writer.constant(f"t{writer.numbers[w]}", weights)
+    rest = writer.pointer(bias), rows, columns, *by, *integer_bounds(op, form)
+    return lambda x, y: writer.call("matmul_int16_of_32_bits", x, matrix, *rest, y)
 
 
 MATMULS = {

@@ -31,7 +31,7 @@ C_WORDS = frozenset(  # of C++ too
 TAKEN = C_WORDS | {"model", "state"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
-    r"t\d+|\w+_of_t\d+|zeros_\d+|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
+    r"t\d+|\w+_of_t\d+|zeros_\d+|(scratch|next)_\w+|\w+_t|mem\w+|(exp|expm1|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
 )
 
 
@@ -65,8 +65,19 @@ def generate(content: bytes, name: str) -> CSource:
     graph = read_flatbuffer(content)
     graph.check()
     for tensor in graph.tensors:
-        expect(all(size >= 0 for size in tensor.shape), f"tensor {tensor.name!r} has no fixed shape: {tensor.shape}")
+        _check_tensor(tensor)
     return _Source(graph, identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
+
+
+def _check_tensor(tensor: Tensor) -> None:
+    """Raises NotInC where it has no place in memory, or its real 0 none among its integers."""
+    named = f"tensor {tensor.name!r}"
+    expect(all(size >= 0 for size in tensor.shape), f"{named} has no fixed shape: {tensor.shape}")
+    expect(not tensor.variable or 0 not in tensor.shape, f"{named} is kept and has no elements")
+    if tensor.affine is not None and tensor.dtype in ("int8", "int16"):
+        scale, zero = tensor.affine.scale, tensor.affine.zero_point
+        within = tensor.affine.minimum_integer <= zero <= tensor.affine.maximum_integer
+        expect(within and 0 < scale < float("inf"), f"{named}, {tensor.dtype}: scale {scale}, zero point {zero}")
 
 
 def identifier(text: str) -> str:
