@@ -107,7 +107,7 @@ seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tu
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml
 
-engines: build/engines/prism build/engines/flink-job-server.jar ## Prism and an embedded Flink for the tests (Go, Maven, Java 17)
+engines: build/engines/prism build/engines/flink-job-server.jar build/engines/spark-job-server.jar ## Prism, embedded Flink and Spark for the tests (Go, Maven, Java 17)
 
 BEAM := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
 
@@ -115,7 +115,7 @@ build/engines/prism: requirements.lock
 	GOBIN=$(CURDIR)/$(@D) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
 	@touch $@
 
-build/engines/flink-job-server.jar: engines/flink-job-server.xml
+build/engines/%-job-server.jar: engines/%-job-server.xml
 	mvn --quiet --batch-mode -Dstyle.color=never -f $< package
 	@touch $@
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
 from pipeline.beam_options import parse_with_beam_options
+from pipeline.dataset_folder import local_build
 from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
@@ -270,9 +271,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_build(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
-    )
+    sub.add_argument("--build", default="build", metavar="DIR", help="where results go (default: build)")
 
 
 def _add_simulation(sub: argparse.ArgumentParser) -> None:
@@ -330,10 +329,16 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
     return lambda arguments: stage(load_scenario(arguments.scenario), arguments.build)
 
 
+def _run(arguments: argparse.Namespace) -> int | None:
+    if hasattr(arguments, "build") and arguments.run is not preprocess_stage.run:
+        arguments.build = local_build(arguments.build)
+    return arguments.run(arguments)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
     arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
-    return exit_status(lambda: arguments.run(arguments))
+    return exit_status(lambda: _run(arguments))
 
 
 if __name__ == "__main__":
