@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 SCENARIO ?= demand truck
 DRAWS ?= 200
+DAMAGED ?= 2000
 SCENARIOS := $(patsubst scenarios/%.toml,%,$(wildcard scenarios/*.toml))
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14); print("$(p)")' 2>/dev/null)))
 EDGERNN := .venv/bin/edgernn
@@ -77,10 +78,11 @@ build/%/gates.passed: build/%/report.html
 	@touch $@
 
 test: env ## the tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-nightly: env ## convert DRAWS randomly drawn Keras models (default 200) and prove each, about ten minutes
-	EDGERNN_DRAWS=$(DRAWS) .venv/bin/python -m pytest tests/test_random_models.py
+nightly: env ## prove DRAWS random Keras models (default 200), and DAMAGED damaged files (2000) against generated C
+	EDGERNN_DRAWS=$(DRAWS) EDGERNN_DAMAGED=$(DAMAGED) .venv/bin/python -m pytest -n logical --maxprocesses 4 \
+		tests/test_random_models.py tests/tflite/codegen/test_damaged_models.py
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
@@ -111,7 +113,7 @@ seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tu
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml
 
-engines: build/engines/prism build/engines/flink-job-server.jar ## Prism and an embedded Flink for the tests (Go, Maven, Java 17)
+engines: build/engines/prism build/engines/flink-job-server.jar build/engines/spark-job-server.jar ## Prism, embedded Flink and Spark for the tests (Go, Maven, Java 17)
 
 BEAM := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
 
@@ -119,7 +121,7 @@ build/engines/prism: requirements.lock
 	GOBIN=$(CURDIR)/$(@D) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
 	@touch $@
 
-build/engines/flink-job-server.jar: engines/flink-job-server.xml
+build/engines/%-job-server.jar: engines/%-job-server.xml
 	mvn --quiet --batch-mode -Dstyle.color=never -f $< package
 	@touch $@
 

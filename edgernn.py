@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
 from pipeline.beam_options import parse_with_beam_options
+from pipeline.dataset_folder import local_build
 from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
@@ -126,6 +127,20 @@ def codegen(arguments: argparse.Namespace) -> None:
     from tflite.codegen.codegen import codegen
 
     print(codegen(Path(arguments.model), Path(arguments.out), arguments.name))
+
+
+def micro(arguments: argparse.Namespace) -> None:
+    """write what TensorFlow Lite Micro compiles in: model array, op resolver, arena size, golden steps"""
+    from tflite.micro.micro import micro
+
+    print(micro(Path(arguments.model), Path(arguments.out), arguments.name))
+
+
+def ethos_u(arguments: argparse.Namespace) -> None:
+    """print what Arm's compiler for the Ethos-U NPUs estimates of a .tflite of one time step"""
+    from tflite.ethos_u import ethos_u
+
+    ethos_u(Path(arguments.model), arguments.accelerator)
 
 
 def score(arguments: argparse.Namespace) -> None:
@@ -251,10 +266,16 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=stage)
         if stage is convert:
             _add_conversion(sub)
-    _add_codegen(commands.add_parser("codegen", help=codegen.__doc__))
+    for stage, files in ((codegen, "<name>.h and <name>.c go"), (micro, "<name>_model.cc and the others go")):
+        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
+        sub.add_argument("model", help=".tflite, or a folder with artifact.json")
+        sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
+        sub.add_argument("--name", help="of the model in C (default: that of the file)")
+        sub.set_defaults(run=stage)
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
     sub.set_defaults(run=firmware)
+    _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
@@ -264,9 +285,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_build(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
-    )
+    sub.add_argument("--build", default="build", metavar="DIR", help="where results go (default: build)")
 
 
 def _add_simulation(sub: argparse.ArgumentParser) -> None:
@@ -299,11 +318,10 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
 
 
-def _add_codegen(sub: argparse.ArgumentParser) -> None:
+def _add_ethos_u(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=".tflite, or a folder with artifact.json")
-    sub.add_argument("--out", default=".", metavar="DIR", help="where <name>.h and <name>.c go (default: here)")
-    sub.add_argument("--name", help="of the model in C (default: that of the file)")
-    sub.set_defaults(run=codegen)
+    sub.add_argument("--accelerator", default="ethos-u55-128", metavar="NAME", help="default: ethos-u55-128")
+    sub.set_defaults(run=ethos_u)
 
 
 def _add_scoring(sub: argparse.ArgumentParser) -> None:
@@ -325,10 +343,16 @@ def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
     return lambda arguments: stage(load_scenario(arguments.scenario), arguments.build)
 
 
+def _run(arguments: argparse.Namespace) -> int | None:
+    if hasattr(arguments, "build") and arguments.run is not preprocess_stage.run:
+        arguments.build = local_build(arguments.build)
+    return arguments.run(arguments)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
     arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
-    return exit_status(lambda: arguments.run(arguments))
+    return exit_status(lambda: _run(arguments))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The files of a scenario, sorted by name: from a local copy, the cache, fetched, or the user's own."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from glob import glob
 from pathlib import Path
 
 from pipeline.data_sets import DATA_SETS, DataSet, Simulation
-from pipeline.fetch_data import check_sha256, fetch, sha256_of
-from pipeline.open_file import is_remote, open_file
+from pipeline.fetch_data import check_sha256, fetch
+from pipeline.place import is_remote
 from pipeline.quiet_beam import beam
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
@@ -21,26 +20,34 @@ ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson", ".nd
 class DataFile:
     """`name` is relative to the folder all files share; it is the stream name with data.stream = "file".
 
-    `state` is what changes when somebody writes to the file; None where the file system does not say.
+    `state` is what changes when somebody writes to the file.
     """
 
     name: str
     path: str
-    sha256: str
-    size: int = 0
-    state: tuple[int, int] | None = None
+    state: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.state[0]
 
 
-def file_state(path: str) -> tuple[int, int] | None:
-    """(bytes, time of the last change in ns) of a local file."""
+def file_state(path: str) -> tuple[int, int]:
+    """(bytes, time of the last change in ns; 0 where the file system does not say).
+
+    Raises:
+        OSError: there is no such file, or it cannot be asked for.
+    """
     if is_remote(path):
-        return None
+        found = beam.io.filesystems.FileSystems.get_filesystem(path).metadata(path)
+        return found.size_in_bytes, round((found.last_updated_in_seconds or 0) * 1e9)
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
-def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None = None) -> list[DataFile]:
-    """The files of the scenario, sorted by name, hashed and (registered sets) checked.
+def find_files(scenario: Scenario, cache_dir: str, data_dir: str | Path | None = None) -> list[DataFile]:
+    """The files of the scenario, sorted by name; those of registered sets are checked.
 
     Args:
         cache_dir: registered sets are fetched to `<cache_dir>/<set>/`.
@@ -53,25 +60,33 @@ def find_files(scenario: Scenario, cache_dir: Path, data_dir: str | Path | None 
         return _own_files(scenario)
     data_set = DATA_SETS[scenario.data.set]
     if isinstance(data_set.source, Simulation):
-        return _simulated_files(scenario, cache_dir / scenario.name)
+        return _simulated_files(scenario, _cache(scenario, cache_dir, scenario.name))
     if data_dir and not Path(data_dir).is_dir():
         raise UserError(f"--data: {data_dir} is not a folder; name the folder that holds {data_set.name}/")
     folder = _local_copy(data_set, data_dir or os.environ.get("EDGERNN_DATA"))
     if folder is None:
-        folder = cache_dir / data_set.name
+        folder = _cache(scenario, cache_dir, data_set.name)
         fetch(data_set, folder)
     for name, digest in data_set.files.items():
         check_sha256(folder / name, digest)
     shared = os.path.commonpath([os.path.dirname(name) for name in data_set.files])
     return sorted(
-        _local(os.path.relpath(name, shared or "."), folder / name, digest) for name, digest in data_set.files.items()
+        _found(os.path.relpath(name, shared or "."), folder / name) for name in data_set.files
     )
 
 
-def _local(name: str, path: Path, digest: str | None = None) -> DataFile:
-    """The state is taken before the sum: a change in between is noticed when the file is read."""
-    state = file_state(str(path))
-    return DataFile(name, str(path), digest or sha256_of(path), state[0], state)
+def _cache(scenario: Scenario, cache_dir: str, name: str) -> Path:
+    """Where files are brought to: on this machine, where workers elsewhere would not find them."""
+    if is_remote(cache_dir):
+        raise UserError(
+            f'{scenario.path}: data.set = "{scenario.data.set}" is brought to this machine, which the workers of'
+            f" {cache_dir} do not see; put its files on that file system and name them by data.path"
+        )
+    return Path(cache_dir, name)
+
+
+def _found(name: str, path: str | Path) -> DataFile:
+    return DataFile(name, str(path), file_state(str(path)))
 
 
 def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
@@ -92,7 +107,7 @@ def _simulated_files(scenario: Scenario, folder: Path) -> list[DataFile]:
     """Simulated anew: that is faster than the rest of the pipeline reads them, and never stale."""
     from pipeline.fleet.write_fleet import write_fleet
 
-    return [_local(path.name, path) for path in write_fleet(scenario.fleet, folder)]
+    return [_found(path.name, path) for path in write_fleet(scenario.fleet, folder)]
 
 
 def _own_files(scenario: Scenario) -> list[DataFile]:
@@ -104,7 +119,7 @@ def _own_files(scenario: Scenario) -> list[DataFile]:
     if not paths:
         raise _no_files(scenario, place)
     try:
-        return sorted(_local(path.relative_to(root).as_posix(), path) for path in paths)
+        return sorted(_found(path.relative_to(root).as_posix(), path) for path in paths)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
 
@@ -118,22 +133,11 @@ def _remote_files(scenario: Scenario) -> list[DataFile]:
         if not found:
             raise _no_files(scenario, scenario.data.path)
         root = os.path.commonpath([os.path.dirname(one.path) for one in found])
-        return sorted(
-            DataFile(os.path.relpath(one.path, root), one.path, _remote_sha256(one.path), one.size_in_bytes)
-            for one in found
-        )
+        return sorted(_found(os.path.relpath(one.path, root), one.path) for one in found)
     except (ValueError, OSError, beam.io.filesystem.BeamIOError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{scenario.path}: data.path: {scenario.data.path} cannot be read ({error})") from error
-
-
-def _remote_sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open_file(path, unpack=False) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _no_files(scenario: Scenario, place: str | Path) -> UserError:

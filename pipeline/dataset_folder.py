@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from pipeline.place import is_remote
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
@@ -21,3 +22,17 @@ def read_dataset(scenario: Scenario, build_dir: str | Path) -> tuple[Path, dict]
         raise UserError(f"{path}: not found; {remedy}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); {remedy}") from error
+
+
+def local_build(build_dir: str) -> Path:
+    """The build folder of the stages after preprocess.
+
+    Raises:
+        UserError: it lies on a file system of Beam, where only preprocess writes.
+    """
+    if is_remote(build_dir):
+        raise UserError(
+            f"--build {build_dir}: this stage works on this machine's disk; copy <scenario>/dataset from there into"
+            " a folder here, build/<scenario>/dataset by default, and name that"
+        )
+    return Path(build_dir)

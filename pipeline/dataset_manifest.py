@@ -1,17 +1,16 @@
 """dataset.json: made from the facts of a run, or refused with the reason why these data cannot be used."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet
 
-from pipeline.data_files import DataFile
 from pipeline.facts import Facts
 from pipeline.feature_stats import Moments, merge_moments
+from pipeline.open_file import open_parquet
+from pipeline.place import join
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 from pipeline.window_rows import WINDOW_SHARDS
@@ -19,7 +18,7 @@ from pipeline.window_rows import WINDOW_SHARDS
 FORMAT = 1
 
 
-def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts, folder: Path) -> dict[str, Any]:
+def dataset_manifest(scenario: Scenario, facts: Facts, folder: str) -> dict[str, Any]:
     """The content of dataset.json.
 
     Raises:
@@ -49,7 +48,7 @@ def dataset_manifest(scenario: Scenario, files: Iterable[DataFile], facts: Facts
         "split": {key: value for key, value in asdict(scenario.split).items() if value is not None},
         "counts": dataset_counts(facts),
         "statistics": _statistics(moments, facts),
-        "source": {"set": scenario.data.set, "sha256": {file.name: file.sha256 for file in files}},
+        "source": {"set": scenario.data.set, "sha256": facts.of("sha256")},
         "files": facts.of("file"),
         "streams": list(stream_bins(facts)),
         "overlaps": _overlaps(facts),
@@ -105,12 +104,13 @@ def _refuse(problems: list[str]) -> None:
         raise UserError(problems[0] + more)
 
 
-def _check_rejected(scenario: Scenario, facts: Facts, folder: Path) -> None:
+def _check_rejected(scenario: Scenario, facts: Facts, folder: str) -> None:
     counts = dataset_counts(facts)
     rejected, rows_in = counts["rows_rejected"], counts["rows_in"]
     if rejected <= scenario.data.max_rejected * rows_in and rejected < rows_in:
         return
-    rows = pyarrow.parquet.read_table(folder / "rejected")
+    shards = [name for name in facts.of("file") if name.startswith("rejected/")]
+    rows = pa.concat_tables(open_parquet(join(folder, name)).read() for name in shards)
     kinds = Counter(zip(rows["column"].to_pylist(), rows["reason"].to_pylist(), strict=True))
     (column, reason), number = kinds.most_common(1)[0]
     alike = rows.filter((pc.field("column") == column) & (pc.field("reason") == reason))
@@ -120,7 +120,7 @@ def _check_rejected(scenario: Scenario, facts: Facts, folder: Path) -> None:
     raise UserError(
         f"{rejected} of {rows_in} rows rejected, {limit if rejected < rows_in else 'none is left'}; {number}"
         f' because: {where}{reason}, first in {first["file"]} row {first["row"]}: "{first["value"]}"; all are'
-        f" listed in {folder / 'rejected'}"
+        f" listed in {join(folder, 'rejected')}"
     )
 
 

@@ -5,13 +5,13 @@ take 0.6 GB like this. The shards are written to a folder that all workers see; 
 """
 
 import hashlib
-import os
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.atomic_write import atomic_write
+from pipeline.open_file import open_file
+from pipeline.place import is_remote, join
 from pipeline.quiet_beam import beam
 from pipeline.row_schema import FILE, ROW
 from pipeline.work_units import WorkUnits
@@ -23,29 +23,31 @@ DealtRows = tuple[str, int]  # name of the file, number of the batch in it
 class DealRows(beam.PTransform):
     """Clean batches -> (unit, place of rows it needs)."""
 
-    def __init__(self, units: WorkUnits, folder: Path):
+    def __init__(self, units: WorkUnits, folder: str):
         super().__init__()
         self.units = units
-        self.folder = str(folder)
+        self.folder = folder
 
     def expand(self, clean):
-        return clean | beam.FlatMap(deal_batch, units=self.units, folder=Path(self.folder))
+        return clean | beam.FlatMap(deal_batch, units=self.units, folder=self.folder)
 
 
-def deal_batch(clean: pa.RecordBatch, units: WorkUnits, folder: Path) -> Iterator[tuple[int, DealtRows]]:
+def deal_batch(clean: pa.RecordBatch, units: WorkUnits, folder: str) -> Iterator[tuple[int, DealtRows]]:
     """Writes a file for the batch, with a part for each unit. Its name says what is in it: who repeats, overwrites."""
     name = f"{hashlib.sha256(clean.schema.metadata[FILE]).hexdigest()[:32]}-{clean[ROW][0].as_py()}.arrow"
     dealt = list(units.deal(clean))
-    (folder / DEALT).mkdir(exist_ok=True)
-    temporary = folder / DEALT / f".{name}.{uuid.uuid4().hex}.tmp"
-    with pa.ipc.new_file(str(temporary), clean.schema) as file:
+    place = join(folder, DEALT, name)
+    with (
+        atomic_write(place, sync=False) as temporary,  # after a fall of the machine the job begins anew
+        pa.ipc.new_file(str(temporary), clean.schema) as file,
+    ):
         for _, rows in dealt:
             file.write_batch(rows)
-    os.replace(temporary, folder / DEALT / name)  # not synced: after a fall of the machine the job begins anew
     return ((unit, (name, place)) for place, (unit, _) in enumerate(dealt))
 
 
-def read_dealt(rows: DealtRows, folder: Path) -> pa.RecordBatch:
-    """The rows at a place, not copied: they lie in the file until they are used."""
-    name, place = rows
-    return pa.ipc.open_file(pa.memory_map(str(folder / DEALT / name))).get_batch(place)
+def read_dealt(rows: DealtRows, folder: str) -> pa.RecordBatch:
+    """The rows at a place; from a local file not copied: they lie in it until they are used."""
+    name, number = rows
+    place = join(folder, DEALT, name)
+    return pa.ipc.open_file(open_file(place) if is_remote(place) else pa.memory_map(place)).get_batch(number)

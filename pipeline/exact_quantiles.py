@@ -6,14 +6,13 @@ readings with that half are counted by their lower 16 bits.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet
 
 from pipeline.facts import Fact
+from pipeline.open_file import open_parquet
+from pipeline.place import join
 from pipeline.quiet_beam import beam
 
 HALVES = 1 << 16
@@ -23,9 +22,9 @@ PERCENT = (1, 5, 25, 50, 75, 95, 99)
 class ExactQuantiles(beam.PTransform):
     """(names of written stream shards, upper counts by column) -> facts ("quantiles", column, {quantile: value})."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: str):
         super().__init__()
-        self.folder = str(folder)
+        self.folder = folder
 
     def expand(self, inputs):
         names, upper = inputs
@@ -72,7 +71,7 @@ def _halves(upper: np.ndarray) -> dict[int, tuple[int, int]]:
 
 
 def _lower_counts(name: str, upper: dict[str, np.ndarray], folder: str) -> Iterable[tuple[tuple[str, int], np.ndarray]]:
-    with pa.parquet.ParquetFile(Path(folder) / name) as shard:
+    with open_parquet(join(folder, name)) as shard:
         for group in range(shard.num_row_groups):
             table = shard.read_row_group(group, columns=["part", *upper])
             train = pc.equal(table["part"], "train")

@@ -7,10 +7,10 @@ dataset.json decides. The file is the way back from any runner.
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from pipeline.atomic_write import atomic_write
+from pipeline.open_file import open_file
 from pipeline.quiet_beam import beam
 
 Fact = tuple[str, str, Any]
@@ -35,9 +35,9 @@ def tagged(fact: Fact) -> beam.pvalue.TaggedOutput:
 class WriteFacts(beam.PTransform):
     """Facts -> one JSON-lines file at `path`, sorted."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: str):
         super().__init__()
-        self.path = str(path)
+        self.path = path
 
     def expand(self, facts):
         begin = facts.pipeline | beam.Create([("facts", None)])
@@ -60,8 +60,9 @@ class Facts:
             self._by_kind[kind].append((key, value))
 
     @classmethod
-    def read(cls, path: Path) -> "Facts":
-        return cls([tuple(json.loads(line)) for line in path.read_text("utf-8").splitlines()])
+    def read(cls, path: str) -> "Facts":
+        with open_file(path) as file:
+            return cls([tuple(json.loads(line)) for line in file.read().decode().splitlines()])
 
     def problems(self, *stages: str) -> list[str]:
         return [message for stage, message in self._by_kind["problem"] if stage in stages]

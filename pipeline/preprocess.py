@@ -1,6 +1,5 @@
 """The Beam job: the rows of a scenario -> build/<scenario>/dataset/."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -8,20 +7,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.atomic_write import write_json
-from pipeline.beam_job import run_job
+from pipeline.atomic_write import atomic_write, write_json
+from pipeline.beam_job import run_job, use_file_systems
 from pipeline.data_files import DataFile, find_files
 from pipeline.data_sets import DATA_SETS
 from pipeline.dataset_manifest import dataset_manifest
 from pipeline.dealt_rows import DEALT, DealRows
 from pipeline.exact_quantiles import ExactQuantiles
 from pipeline.facts import FACTS, Facts, WriteFacts, count
+from pipeline.place import join
 from pipeline.quiet_beam import beam
 from pipeline.read_rows import ReadRows
 from pipeline.scenario import Scenario
+from pipeline.stored_files import file_names, remove_files, remove_folder
 from pipeline.stream_segments import StreamSegments
 from pipeline.unit_datasets import UnitDatasets
-from pipeline.user_error import UserError
 from pipeline.work_units import WorkUnits
 from pipeline.write_shards import WriteRejected
 
@@ -37,42 +37,45 @@ def preprocess(
     runner: str = "FnApiRunner",
     runner_options: Sequence[str] = (),
     console: Console | None = None,
-) -> Path:
+) -> str:
     """Writes the dataset of a scenario; the same rows give the same bytes.
 
     Args:
-        build_dir: gets `<scenario>/dataset/`, and `data/<set>/` for fetched files.
+        build_dir: gets `<scenario>/dataset/`, and `data/<set>/` for fetched files; a folder that all workers see, here
+            or on a file system of Beam (gs://, s3://, hdfs://).
         data_dir: a folder with local copies of registered sets; default: EDGERNN_DATA.
         runner: a Beam runner's name, or the dotted path of its class.
         runner_options: Beam's own command-line options, passed on as they are.
         console: where the summary goes; default: standard output.
 
     Returns:
-        The path of dataset.json. It is the last file written: while it is absent there is no dataset.
+        The place of dataset.json. It is the last file written: while it is absent there is no dataset.
 
     Raises:
         UserError: the data, the scenario, the runner or the folder cannot be used.
     """
     console = console or Console(soft_wrap=True)
     began = time.monotonic()
-    folder = Path(build_dir) / scenario.name / "dataset"
-    files = find_files(scenario, Path(build_dir) / "data", data_dir)
+    use_file_systems(runner_options)
+    folder = join(build_dir, scenario.name, "dataset")
+    files = find_files(scenario, join(build_dir, "data"), data_dir)
     _begin(folder)
     _print_source(console, scenario, files)
     with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
         try:
             run_job(lambda pipeline: build_pipeline(pipeline, scenario, files, folder), runner, runner_options)
         finally:
-            shutil.rmtree(folder / DEALT, ignore_errors=True)
-    facts = Facts.read(folder / FACTS_FILE)
-    manifest = dataset_manifest(scenario, files, facts, folder)
+            remove_folder(join(folder, DEALT))
+    facts = Facts.read(join(folder, FACTS_FILE))
+    manifest = dataset_manifest(scenario, facts, folder)
     _remove_stale(folder, manifest["files"])
-    write_json(folder / "dataset.json", manifest)
-    _print_summary(console, manifest, folder, time.monotonic() - began)
-    return folder / "dataset.json"
+    place = join(folder, "dataset.json")
+    write_json(place, manifest)
+    _print_summary(console, manifest, place, time.monotonic() - began)
+    return place
 
 
-def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: Path) -> None:
+def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[DataFile], folder: str) -> None:
     """Wires the stages; all results are files below `folder`."""
     units = WorkUnits.of(scenario, files)
     read = pipeline | "Files" >> beam.Create(files) | "Read" >> ReadRows(scenario)
@@ -87,32 +90,25 @@ def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[
     (
         (read[FACTS], unit[FACTS], quantiles, rejected, number)
         | "Facts" >> beam.Flatten()
-        | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
+        | "WriteFacts" >> WriteFacts(join(folder, FACTS_FILE))
     )
 
 
-def _begin(folder: Path) -> None:
+def _begin(folder: str) -> None:
     """From here on there is no dataset until the new one is whole."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("dataset.json", FACTS_FILE):
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / DEALT, ignore_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another"
-            " folder with --build"
-        ) from error
+    with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after hours: nothing can be written there
+        trial.touch()
+    remove_files(folder, ["dataset.json", FACTS_FILE])
+    remove_folder(join(folder, DEALT))
 
 
-def _remove_stale(folder: Path, files: dict[str, str]) -> None:
+def _remove_stale(folder: str, files: dict[str, str]) -> None:
     """Takes away shards of other runs and leftovers of killed ones."""
     for sub in SHARD_FOLDERS:
-        for path in (folder / sub).iterdir():
-            if f"{sub}/{path.name}" not in files:
-                path.unlink()
-    for path in [folder / FACTS_FILE, *folder.glob(".*.tmp")]:
-        path.unlink(missing_ok=True)
+        names = file_names(join(folder, sub))
+        remove_files(join(folder, sub), [name for name in names if f"{sub}/{name}" not in files])
+    killed = [name for name in file_names(folder) if name.startswith(".") and name.endswith(".tmp")]
+    remove_files(folder, [FACTS_FILE, *killed])
 
 
 def _print_source(console: Console, scenario: Scenario, files: list[DataFile]) -> None:
@@ -125,7 +121,7 @@ def _print(console: Console, name: str, line: str) -> None:
     console.print(f"{name}: {line}", highlight=False, markup=False)
 
 
-def _print_summary(console: Console, manifest: dict, folder: Path, seconds: float) -> None:
+def _print_summary(console: Console, manifest: dict, place: str, seconds: float) -> None:
     counts = manifest["counts"]
     windows = manifest["windows"]
     late = counts["rows_out_of_order"]
@@ -145,6 +141,6 @@ def _print_summary(console: Console, manifest: dict, folder: Path, seconds: floa
         + (f" in {counts['segments']:,} segments" if counts["segments"] > len(manifest["streams"]) else ""),
         f"windows: {counts['windows']['train']:,} train, {counts['windows']['validation']:,} validation, of"
         f" {windows['length']} + {windows['last_lead']} steps",
-        f"{folder / 'dataset.json'} ({seconds:.1f} s)",
+        f"{place} ({seconds:.1f} s)",
     ):
         _print(console, manifest["scenario"], line)

@@ -15,6 +15,7 @@ from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
 BATCH_ROWS = 1 << 14
+BATCH_BYTES = 16 << 20  # of lines: parsed they take some ten times as much
 LINE_BYTES = 1 << 20
 
 
@@ -25,7 +26,7 @@ def json_batches(path: str, scenario: Scenario, malformed: Malformed) -> Iterato
         UserError, OSError: the file cannot be used, or not read to its end.
     """
     keys: dict[str, None] = {}  # of all rows so far: the header, in a fixed order
-    numbers, rows = [], []
+    numbers, rows, held = [], [], 0
     with io.BufferedReader(open_file(path), LINE_BYTES) as file:
         for number, line in _numbered_lines(path, file):
             row = _object(line)
@@ -35,9 +36,10 @@ def json_batches(path: str, scenario: Scenario, malformed: Malformed) -> Iterato
             keys |= dict.fromkeys(row)
             numbers.append(number)
             rows.append(row)
-            if len(rows) == BATCH_ROWS:
+            held += len(line)
+            if len(rows) == BATCH_ROWS or held >= BATCH_BYTES:
                 yield np.array(numbers), _cells(path, list(keys), rows, scenario)
-                numbers, rows = [], []
+                numbers, rows, held = [], [], 0
     if rows:
         yield np.array(numbers), _cells(path, list(keys), rows, scenario)
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 
 from pipeline.file_columns import file_columns
-from pipeline.open_file import is_remote, open_file
+from pipeline.open_file import open_parquet
 from pipeline.scenario import Scenario
 
 BATCH_ROWS = 1 << 17
@@ -19,8 +18,7 @@ def parquet_batches(path: str, scenario: Scenario) -> Iterator[tuple[np.ndarray,
     Raises:
         UserError, OSError, pa.ArrowInvalid: the file cannot be used, or not read to its end.
     """
-    source = open_file(path, unpack=False) if is_remote(path) else path
-    with pa.parquet.ParquetFile(source) as parquet:
+    with open_parquet(path) as parquet:
         columns = file_columns(path, parquet.schema_arrow.names, scenario)
         number = 1
         for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns.values()), use_threads=False):

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -34,11 +33,11 @@ class UnitDatasets(beam.PTransform):
     and facts ("facts").
     """
 
-    def __init__(self, scenario: Scenario, units: WorkUnits, folder: Path):
+    def __init__(self, scenario: Scenario, units: WorkUnits, folder: str):
         super().__init__()
         self.scenario = scenario
         self.units = units
-        self.folder = str(folder)
+        self.folder = folder
 
     def expand(self, inputs):
         rows, segments = inputs
@@ -61,11 +60,10 @@ class _WriteUnit(beam.DoFn):
 
     def process(self, grouped: tuple[int, Iterable[DealtRows | None]], segments: dict[str, Runs]):
         unit, places = grouped
-        folder = Path(self.folder)
-        rows = rows_by_stream([read_dealt(place, folder) for place in places if place])
+        rows = rows_by_stream([read_dealt(place, self.folder) for place in places if place])
         found = UnitFindings(self.scenario)
         try:
-            with UnitShards(folder, unit, self.units.total, self.scenario) as shards:
+            with UnitShards(self.folder, unit, self.units.total, self.scenario) as shards:
                 for stream, own in rows:
                     for stretch, begin, end in stretches(stream, own, unit, self.units):
                         found.rejected += write_stretch(

@@ -1,8 +1,8 @@
 """Shards with fixed names, written whole, hashed."""
 
 import zlib
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.parquet
 from pipeline.atomic_write import atomic_write
 from pipeline.facts import Fact, count, problem
 from pipeline.fetch_data import sha256_of
+from pipeline.place import join
 from pipeline.quiet_beam import beam
 from pipeline.resample_rows import Series
 from pipeline.row_schema import REJECTED, series_schema
@@ -43,12 +44,13 @@ class UnitShards:
     Streams and stretches are added in their order, so that the shards are sorted.
     """
 
-    def __init__(self, folder: Path, unit: int, units: int, scenario: Scenario):
+    def __init__(self, folder: str, unit: int, units: int, scenario: Scenario):
         self.folder = folder
         self.scenario = scenario
         self.streams = stream_shard(unit, units)
         self.windows = {part: window_shards(part, unit, units) for part in WINDOW_SHARDS}
         self.written = dict.fromkeys(WINDOW_SHARDS, 0)
+        self.sha256: dict[str, str] = {}
 
     def __enter__(self) -> "UnitShards":
         with ExitStack() as stack:
@@ -56,7 +58,7 @@ class UnitShards:
             # Read back as plain text: that a few names repeat is the file's own business.
             self._table = stack.enter_context(
                 pa.parquet.ParquetWriter(
-                    stack.enter_context(atomic_write(self.folder / self.streams)),
+                    stack.enter_context(self._hashed(self.streams)),
                     _with_dictionaries(schema),
                     compression="zstd",
                     use_dictionary=["stream", "part", "segment", "rows"],  # readings seldom repeat: it only costs
@@ -64,7 +66,7 @@ class UnitShards:
                 )
             )
             self._files = {
-                name: stack.enter_context(open(stack.enter_context(atomic_write(self.folder / name)), "wb"))
+                name: stack.enter_context(open(stack.enter_context(self._hashed(name)), "wb"))
                 for names in self.windows.values()
                 for name in names
             }
@@ -73,6 +75,13 @@ class UnitShards:
 
     def __exit__(self, *error) -> bool | None:
         return self._stack.__exit__(*error)
+
+    @contextmanager
+    def _hashed(self, name: str) -> Iterator[Path]:
+        """A shard on its way to its place: the sum is taken here, where it need not be fetched again."""
+        with atomic_write(join(self.folder, name)) as temporary:
+            yield temporary
+            self.sha256[name] = sha256_of(temporary)
 
     def add_series(self, stream: str, series: Series, parts: Parts, bins: int) -> None:
         """The first `bins` bins of a series."""
@@ -96,8 +105,7 @@ class UnitShards:
 
     def facts(self) -> list[Fact]:
         """Of the closed shards: their hashes and the number of windows."""
-        names = [self.streams, *(name for names in self.windows.values() for name in names)]
-        hashes: list[Fact] = [("file", name, sha256_of(self.folder / name)) for name in names]
+        hashes: list[Fact] = [("file", name, digest) for name, digest in self.sha256.items()]
         return hashes + [count(f"windows {part}", number) for part, number in self.written.items()]
 
 
@@ -111,9 +119,9 @@ def _with_dictionaries(schema: pa.Schema) -> pa.Schema:
 class WriteRejected(beam.PTransform):
     """Batches of rejected rows -> `units` Parquet files, every row of a file in one of them; gives facts."""
 
-    def __init__(self, folder: Path, units: int):
+    def __init__(self, folder: str, units: int):
         super().__init__()
-        self.folder = str(folder)
+        self.folder = folder
         self.units = units
 
     def expand(self, batches):
@@ -123,7 +131,7 @@ class WriteRejected(beam.PTransform):
             (every_unit, keyed)
             | beam.Flatten()
             | beam.GroupByKey()
-            | beam.FlatMap(_write_rejected, folder=Path(self.folder), units=self.units)
+            | beam.FlatMap(_write_rejected, folder=self.folder, units=self.units)
         )
 
 
@@ -131,13 +139,14 @@ def _unit_of(batch: pa.RecordBatch, units: int) -> int:
     return zlib.crc32(batch["file"][0].as_py().encode()) % units
 
 
-def _write_rejected(grouped: tuple[int, Iterable[pa.Table]], folder: Path, units: int) -> list[Fact]:
+def _write_rejected(grouped: tuple[int, Iterable[pa.Table]], folder: str, units: int) -> list[Fact]:
     unit, tables = grouped
     rows = pa.concat_tables(tables).sort_by([("file", "ascending"), ("row", "ascending")])
-    path = folder / rejected_shard(unit, units)
+    name = rejected_shard(unit, units)
     try:
-        with atomic_write(path) as temporary:
+        with atomic_write(join(folder, name)) as temporary:
             pa.parquet.write_table(rows.combine_chunks(), temporary, compression="zstd")
+            digest = sha256_of(temporary)
     except UserError as error:
         return [problem("write", str(error))]
-    return [("file", rejected_shard(unit, units), sha256_of(path)), count("rows_rejected", len(rows))]
+    return [("file", name, digest), count("rows_rejected", len(rows))]

@@ -10,6 +10,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 sys.path.insert(0, str(Path(__file__).parent))
 
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch) -> Path:
+    """Where the files of bucket:// lie, for workers in other processes too."""
+    from tests.pipeline.bucket_file_system import FOLDER
+
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    monkeypatch.setenv(FOLDER, str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def built_forecast(tmp_path_factory):
     from tiny_scenarios import EVERY_STAGE, forecast_scenario, run_stages

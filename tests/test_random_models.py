@@ -4,18 +4,15 @@ EDGERNN_DRAWS says which: "200" the first 200, "137:138" that one again. Draws s
 TensorFlow takes seconds to start; one that kills it is named, and the others go on in another.
 """
 
-import json
 import os
 import signal
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from random_models import random_model
-from random_proof import SECONDS_PER_DRAW, prove_seed, prove_seeds
-
-from tflite.child_process import ChildFailure, run_in_child
+from random_proof import SECONDS_PER_DRAW, prove_seed
+from seed_journal import outcomes
 
 BATCH, MEGABYTES = 15, 6144
 
@@ -29,25 +26,9 @@ SEEDS = chosen_seeds()
 BATCHES = [SEEDS[start : start + BATCH] for start in range(0, len(SEEDS), BATCH)]
 
 
-def outcomes(seeds, journal: Path, prove=prove_seed) -> dict[int, str]:
-    """By seed "refused", "passed", or what is wrong."""
-    found, left = {}, list(seeds)
-    while left:
-        death = "no outcome"
-        try:
-            limits = {"seconds": SECONDS_PER_DRAW * (len(left) + 1), "megabytes": MEGABYTES}
-            run_in_child(prove_seeds, left, journal, prove, **limits)
-        except ChildFailure as failure:
-            death = f"{failure}\n{failure.log[-1000:]}"
-        journalled = dict(map(json.loads, journal.read_text().splitlines()))
-        found |= {seed: outcome or death for seed, outcome in journalled.items() if seed in left}
-        left = [seed for seed in left if seed not in found]
-    return found
-
-
 @pytest.mark.parametrize("seeds", BATCHES, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_converts_and_passes_parity_or_is_refused(seeds, tmp_path):
-    found = outcomes(seeds, tmp_path / "journal")
+    found = outcomes(seeds, tmp_path / "journal", prove_seed, SECONDS_PER_DRAW, MEGABYTES)
     assert sorted(found) == list(seeds)
     wrong = {seed: outcome for seed, outcome in found.items() if outcome not in ("refused", "passed")}
     assert not wrong, "\n".join(f"EDGERNN_DRAWS={seed}:{seed + 1}: {outcome}" for seed, outcome in wrong.items())
@@ -64,7 +45,7 @@ def die_at_two(seed: int) -> str:
 
 
 def test_a_draw_that_dies_is_named_and_the_others_go_on(tmp_path):
-    found = outcomes(range(1, 6), tmp_path / "journal", die_at_two)
+    found = outcomes(range(1, 6), tmp_path / "journal", die_at_two, SECONDS_PER_DRAW, MEGABYTES)
     assert (found[1], found[4], found[5]) == ("passed",) * 3
     assert "SIGSEGV" in found[2] and "a defect" in found[3]
 

@@ -1,5 +1,6 @@
 """Speed against a rival, in one run: our public `step`, the float step it was made from in ONNX Runtime."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tflite.runtimes.step_runtime import StepRuntime
 
 RIVALS = {"session.run": OnnxStep, "io binding": BoundOnnxStep}
 ROUNDS = 21
+FILE_WIDTH = 140  # of a table that goes into a file or a pipe, where nobody can widen it
 Entry = dict[str, object]
 
 
@@ -64,7 +66,7 @@ def print_bench(entries: Sequence[Entry]) -> None:
             entry["rival_name"],
             f"{ratio['median']:.2f} ({ratio['min']:.2f} .. {ratio['max']:.2f})",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
 
 
 def _interleaved(ours: StepRuntime, rival: object, readings: list, features: list) -> dict[str, object]:

@@ -113,10 +113,10 @@ def read_flatbuffer(content: bytes) -> StepGraph:
     return take_states_out(step, [_unpack_program(model, index) for index in called])
 
 
-def operator_names(content: bytes) -> list[str]:
-    """The operators of the first subgraph of any `.tflite`, in order; also those a step graph does not hold."""
+def operator_names(content: bytes, subgraph: int = 0) -> list[str]:
+    """The operators of a subgraph of any `.tflite`, in order; also those a step graph does not hold."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    return [_kind(op, model.operatorCodes) for op in model.subgraphs[0].operators or []]
+    return [_kind(op, model.operatorCodes) for op in model.subgraphs[subgraph].operators or []]
 
 
 def _operator_code(graph: StepGraph, op: Op) -> tuple[int, int]:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
+from tflite.flatbuffer import operator_names
 from tflite.runtimes import TensorSpec
 
 MEMORY_STEPS = (3.0, 200.0)  # the fastest and the slowest channel forget in so many steps
@@ -35,6 +37,19 @@ def seeded_readings(
         real = wander(steps, int(np.prod(spec.shape)), seed + index).reshape(steps, *spec.shape)
         columns[spec.name] = _of_dtype(real, spec, rng, rows)
     return [{name: values[step] for name, values in columns.items()} for step in range(steps)]
+
+
+def table_rows(model: bytes) -> int:
+    """Length of the shortest constant table that identifiers look up; 1 where there is none."""
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    graph = file.subgraphs[0]
+    places = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
+    tables = [
+        graph.tensors[op.inputs[places[kind]]]
+        for kind, op in zip(operator_names(model), graph.operators or [], strict=True)
+        if kind in places
+    ]
+    return min((int(table.shape[0]) for table in tables if file.buffers[table.buffer].data is not None), default=1)
 
 
 def _of_dtype(real: np.ndarray, spec: TensorSpec, rng: np.random.Generator, rows: int) -> np.ndarray:

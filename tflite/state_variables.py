@@ -39,8 +39,13 @@ def take_states_out(step: StepGraph, resets: Sequence[StepGraph]) -> StepGraph:
         resets: the programs that the step calls once.
 
     Raises:
-        ValueError: a variable is not read once and then assigned once by every step, or does not start at real 0.
+        ValueError: the step cannot run, or resets in its middle; a variable is not read once and then assigned once by
+            every step, or does not start at real 0.
     """
+    step.check()
+    kinds = [op.kind for op in step.ops if op.kind in ("CALL_ONCE", "READ_VARIABLE", "ASSIGN_VARIABLE")]
+    if "CALL_ONCE" in kinds[kinds.count("CALL_ONCE") :]:
+        raise ValueError("the states kept inside are reset in the middle of a step")
     names = _variable_names(step)
     read = {names[op.inputs[0]]: op.outputs[0] for op in step.ops if op.kind == "READ_VARIABLE"}
     written = {names[op.inputs[0]]: op.inputs[1] for op in step.ops if op.kind == "ASSIGN_VARIABLE"}

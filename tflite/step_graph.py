@@ -77,6 +77,8 @@ class StepGraph:
         for tensor in self.tensors:
             if tensor.dtype not in DTYPES:
                 raise ValueError(f"tensor {tensor.name!r}: expected one of {', '.join(DTYPES)}, got {tensor.dtype}")
+            if tensor.variable and tensor.data is not None:
+                raise ValueError(f"tensor {tensor.name!r} is a constant and kept by an operator at once")
         self._check_ends()
         ready = self._checked_ops(by_name)
         for name, read, written in self.states:
@@ -93,6 +95,12 @@ class StepGraph:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"an input, output or state is named {twice[0]!r} like another one; rename the layer")
+        given = [tensor for _, tensor in self.inputs]
+        filled = given + [read for _, read, _ in self.states]
+        for name in filled:
+            tensor = self.tensor(name)
+            if filled.count(name) > 1 or tensor.data is not None or tensor.variable and name in given:
+                raise ValueError(f"tensor {name!r} is an input or state, and something else at once")
 
     def _checked_ops(self, by_name: dict[str, Tensor]) -> set[str]:
         """The tensors that hold a value after the last operator; ValueError where one reads or writes a wrong one."""

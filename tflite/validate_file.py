@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from rich.console import Console
 from rich.table import Table
 
@@ -20,8 +19,8 @@ from tflite.latency import call_times, percentiles, step_latency, warm_up
 from tflite.memory import measure_arena
 from tflite.runtimes import StepRuntime, probe
 from tflite.runtimes.model_bytes import read_model
-from tflite.runtimes.step_signature import read_step_signature
-from tflite.seeded_stream import seeded_readings
+from tflite.runtimes.step_signature import read_step_signature, state_warnings
+from tflite.seeded_stream import seeded_readings, table_rows
 from tflite.time_constant import RUNTIME as PACED_ON
 from tflite.time_constant import stall_warnings
 
@@ -105,26 +104,10 @@ def examine(model: bytes, refusals: Mapping[str, str] = MappingProxyType({})) ->
     facts.append(("readings", f"{steps:,} steps, seeded"))
     if any(inside.values()) and not any("forced equal" in check.check for check in checks):
         facts.append(("note", "the state inside cannot be set from outside: runtimes are compared running freely"))
-    warnings = [
-        f"input {before} and output {after} may be a state, but have two names: nobody carries it on; name both alike"
-        for before, after in signature.unnamed_states
-    ]
+    warnings = state_warnings(signature)
     if PACED_ON in runtimes:
         warnings += stall_warnings(model, xs[:steps])
     return Examination([(name, text or "-") for name, text in facts], refusals, checks, warnings)
-
-
-def table_rows(model: bytes) -> int:
-    """Length of the shortest constant table that identifiers look up; 1 where there is none."""
-    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    graph = file.subgraphs[0]
-    places = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
-    tables = [
-        graph.tensors[op.inputs[places[kind]]]
-        for kind, op in zip(operator_names(model), graph.operators or [], strict=True)
-        if kind in places
-    ]
-    return min((int(table.shape[0]) for table in tables if file.buffers[table.buffer].data is not None), default=1)
 
 
 def _latency(runtime: StepRuntime, xs: list) -> dict[str, float]:

@@ -17,6 +17,7 @@ from tflite.alarm_verdict import judge_alarms
 from tflite.artifact import Artifact, read_artifact
 from tflite.build_record import require_record
 from tflite.drift import FORMS, model_in_sight
+from tflite.ethos_u import estimate, npu_program
 from tflite.firmware.core_figures import core_figures
 from tflite.flatbuffer import operator_names, read_flatbuffer
 from tflite.forecast_verdict import judge_forecasts
@@ -58,9 +59,11 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
     xs = np.concatenate([stream.x[stream.tested] for stream in streams])
     seconds = require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}")
     figures["ptq_bytes"] = len(artifacts["ptq"].tflite)
-    record = {"scenario": scenario.name, **figures, **_proof(artifacts["quantized"], xs), **seconds}
+    shipped = artifacts["quantized"]
+    npu = {"ethos_u": estimate(*npu_program(shipped.tflite))}
+    record = {"scenario": scenario.name, **figures, **_proof(shipped, xs), **npu, **seconds}
     if scenario.cores:
-        record |= core_figures(artifacts["quantized"].tflite, scenario.cores)
+        record |= core_figures(shipped.tflite, scenario.cores)
     float_record = {
         "scenario": scenario.name,
         **_proof(artifacts["float"], xs),
@@ -71,7 +74,7 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
     path = folder / "validation.json"
     write_json(path, {"models": [record, float_record]})
     print_record(record)
-    for warning in stall_warnings(artifacts["quantized"].tflite, xs[:PACE_STEPS]):
+    for warning in stall_warnings(shipped.tflite, xs[:PACE_STEPS]):
         print(f"warning: {warning}")
     return path
 

@@ -17,6 +17,7 @@ SECTIONS = {
     "instructions": dict,
     "flash": dict,
     "ram": dict,
+    "ethos_u": dict,
     "ops": list,
     "parity": list,
 }

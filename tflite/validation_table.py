@@ -36,4 +36,8 @@ def print_record(record: dict) -> None:
         flash, ram = record["flash"][core], record["ram"][core]
         text = f"{instructions:,} instructions a step, {flash:,} bytes of flash, {ram:,} of RAM"
         table.add_row(f"Cortex-{core.upper()}", text)
+    npu = record.get("ethos_u", {})
+    if "cycles" in npu:
+        told = f"{npu['on_npu']} of {npu['operators']} operators, {npu['cycles']:,} cycles a step"
+        table.add_row(f"{npu['accelerator']}, estimated", f"{told} ({npu['by']})")
     Console().print(table)

@@ -2,10 +2,15 @@
 
 import gzip
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from pipeline.__main__ import main
 from tests.pipeline.conftest import csv_text
@@ -365,6 +370,41 @@ def test_line_longer_than_a_block(job, monkeypatch):
     rows[30][4] = "x" * 20_000
     job.rows(rows)
     assert "a.csv: is not readable as CSV: a line is longer than 4,000 bytes" in job.refusal()
+
+
+@pytest.mark.parametrize(
+    "name, begin, told",
+    [
+        ("a.csv", b"2024-05-01 10:00:30,1,1,0,", "is not readable as CSV: a line is longer than 4,194,304 bytes"),
+        ("a.jsonl.gz", b'{"time": "', "row 1: longer than 1,048,576 bytes"),
+    ],
+)
+def test_one_line_of_256_mb_is_not_held(job, name, begin, told):
+    """In a process of its own, which takes 170 MB (JSON Lines) and 300 MB (CSV) for any file."""
+    job.scenario()
+    job.text("", name)
+    path = job.folder / "rows" / name
+    with open(path, "wb") if name == "a.csv" else gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(csv_text(job.seconds(30)).encode() if name == "a.csv" else b"")
+        file.write(begin)
+        for _ in range(256):
+            file.write(b"x" * (1 << 20))
+    command = [sys.executable, "-c", PEAK, str(job.scenario_file), "--build", str(job.folder / "build")]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    error, peak = done.stderr.splitlines()
+    assert f"{name}: {told}" in error, error
+    assert int(peak) / 1024 < 420
+
+
+PEAK = """
+import resource, sys
+from pipeline.__main__ import main
+status = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
 
 
 def test_header_that_is_no_text(job):

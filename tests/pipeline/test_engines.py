@@ -7,13 +7,18 @@ import pytest
 from pipeline.__main__ import main
 
 ENGINES = Path(__file__).parents[2] / "build" / "engines"
-PRISM, FLINK = ENGINES / "prism", ENGINES / "flink-job-server.jar"
+PRISM, FLINK, SPARK = ENGINES / "prism", ENGINES / "flink-job-server.jar", ENGINES / "spark-job-server.jar"
 RUNS = {
     "multi_threading": ("FnApiRunner", ["--direct_running_mode=multi_threading", "--direct_num_workers=2"], None),
     "multi_processing": ("FnApiRunner", ["--direct_running_mode=multi_processing", "--direct_num_workers=2"], None),
     "embedded job service": ("PortableRunner", ["--job_endpoint=embed", "--environment_type=LOOPBACK"], None),
     "Prism": ("PrismRunner", [f"--prism_location={PRISM}"], PRISM),
     "Flink": ("FlinkRunner", [f"--flink_job_server_jar={FLINK}", "--parallelism=2"], FLINK),
+    "Spark": (
+        "SparkRunner",
+        [f"--spark_job_server_jar={SPARK}", "--spark_master_url=local[2]", "--environment_type=LOOPBACK"],
+        SPARK,
+    ),
 }
 
 
@@ -27,7 +32,7 @@ def tree(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-# Flink's job server hangs up on the worker's last thread when a job is done.
+# The job servers of Flink and Spark hang up on the worker's last threads when a job is done.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("engine", RUNS)
 def test_the_engine_gives_the_bytes_of_the_embedded_run(job, engine, monkeypatch):

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.quiet_beam import beam
+from tests.pipeline.bucket_file_system import stored
 from tests.pipeline.conftest import HEADER, csv_text
 
 
@@ -153,64 +153,47 @@ def test_column_that_is_there_twice(job):
     assert 'a.csv: the column "speed" is there 2 times' in job.refusal()
 
 
-def test_ten_thousand_columns(job, plain):
-    header = HEADER + "," + ",".join(f"c{index}" for index in range(10_000))
-    job.text(csv_text([[*row, *["1"] * 10_000] for row in job.seconds(60)], header))
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_ten_thousand_columns(job, plain, kind):
+    header = HEADER + "," + ",".join(f"c{index}" for index in range(10_000 - 5))
+    text = csv_text([[*row, *["1"] * (10_000 - 5)] for row in job.seconds(60)], header)
+    if kind == "csv":
+        job.text(text)
+    elif kind == "jsonl":
+        lines = [line.split(",") for line in text.splitlines()]
+        job.text("".join(json.dumps(dict(zip(lines[0], line, strict=True))) + "\n" for line in lines[1:]), "a.jsonl")
+    else:
+        (job.folder / "rows").mkdir(exist_ok=True)
+        pq.write_table(pa.csv.read_csv(io.BytesIO(text.encode())), job.folder / "rows" / "a.parquet")
     assert series_of(job) == plain
 
 
-class MemoryFileSystem(beam.io.filesystem.FileSystem):
-    """Stands for gs://, s3://, hdfs://: files that only Beam can reach."""
-
-    files: dict[str, bytes] = {}
-
-    @classmethod
-    def scheme(cls):
-        return "memory"
-
-    def join(self, base, *paths):
-        return "/".join([base, *paths])
-
-    def split(self, path):
-        return tuple(path.rsplit("/", 1))
-
-    def has_dirs(self):
-        return False
-
-    def _list(self, dir_or_prefix):
-        for path, content in self.files.items():
-            if path.startswith(dir_or_prefix):
-                yield beam.io.filesystem.FileMetadata(path, len(content))
-
-    def open(self, path, mime_type="", compression_type="auto"):
-        return self._compressed(path, compression_type)
-
-    def _compressed(self, path, compression_type):
-        raw = io.BytesIO(self.files[path])
-        packed = compression_type == "auto" and path.endswith(".gz")
-        return gzip.GzipFile(fileobj=raw) if packed else raw
-
-    def _unused(self, *args, **kwargs):
-        raise NotImplementedError
-
-    mkdirs = create = copy = rename = delete = exists = size = last_updated = checksum = metadata = _unused
-
-
-@pytest.mark.parametrize("pattern", ["memory://fleet/", "memory://fleet/*.csv.gz"])
-def test_any_file_system_of_beam(job, plain, pattern):
-    MemoryFileSystem.files = {
-        "memory://fleet/a.csv.gz": gzip.compress(csv_text(job.seconds(60)).encode()),
-        "memory://fleet/notes.txt": b"no rows",
-    }
+@pytest.mark.parametrize("pattern", ["bucket://fleet/", "bucket://fleet/*.csv.gz"])
+def test_any_file_system_of_beam(job, bucket, plain, pattern):
+    stored("bucket://fleet/a.csv.gz").write_bytes(gzip.compress(csv_text(job.seconds(60)).encode()))
+    stored("bucket://fleet/notes.txt").write_bytes(b"no rows")
     job.scenario(('path = "rows"', f'path = "{pattern}"'))
     assert series_of(job) == plain
     assert job.series()["stream"][0] == "a.csv.gz"
 
 
-def test_nothing_on_a_file_system_of_beam(job):
-    MemoryFileSystem.files = {}
-    job.scenario(('path = "rows"', 'path = "memory://fleet/*.csv"'))
-    assert "data.path: no files at memory://fleet/*.csv" in job.refusal()
+def test_nothing_on_a_file_system_of_beam(job, bucket):
+    job.scenario(('path = "rows"', 'path = "bucket://fleet/*.csv"'))
+    assert "data.path: no files at bucket://fleet/*.csv" in job.refusal()
+
+
+def test_a_file_elsewhere_that_changes_while_it_is_read(job, bucket, monkeypatch):
+    from pipeline import read_rows
+
+    def growing(path, scenario, malformed):
+        yield from csv_batches(path, scenario, malformed)
+        stored(path).write_bytes(stored(path).read_bytes() + b"2024-05-01 10:01:00,1,1,0,ok\n")
+
+    csv_batches = read_rows.csv_batches
+    stored("bucket://fleet/a.csv").write_bytes(csv_text(job.seconds(60)).encode())
+    monkeypatch.setattr("pipeline.read_rows.csv_batches", growing)
+    job.scenario(('path = "rows"', 'path = "bucket://fleet/"'))
+    assert "bucket://fleet/a.csv: changed while it was read" in job.refusal()
 
 
 def test_unknown_file_system(job):

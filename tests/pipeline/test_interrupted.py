@@ -23,7 +23,7 @@ os.replace = stop
 from pipeline.__main__ import main
 sys.exit(main(sys.argv[3:]))
 """
-FIRST_DEALT, FIRST_SHARD, MIDDLE_SHARD, FACTS, MANIFEST = 0, 1, 8, 13, 14
+FIRST_DEALT, FIRST_SHARD, MIDDLE_SHARD, FACTS, MANIFEST = 1, 2, 9, 14, 15  # 0: whether the folder can be written
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,14 @@ def test_an_output_and_an_input_that_are_the_state(load):
     late = [runtime.step(np.full(2, value, np.float32))[0] for value in (1, 2, 3)]
     runtime.reset()
     assert late == [0, 1, 2] and runtime.step(np.ones(2, np.float32))[0] == 0
+
+
+def test_a_step_that_resets_or_reads_out_of_order():
+    step, reset = keep_states_inside(delay_graph("float32"))
+    again = replace(step, ops=(*step.ops, step.ops[0]))
+    with pytest.raises(ValueError, match="reset in the middle of a step"):
+        take_states_out(again, [reset])
+    last = next(place for place, op in enumerate(step.ops) if op.kind == "READ_VARIABLE")
+    late = (*step.ops[:last], *step.ops[last + 1 :], step.ops[last])
+    with pytest.raises(ValueError, match="before it is written"):
+        take_states_out(replace(step, ops=late), [reset])

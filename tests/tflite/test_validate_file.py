@@ -14,7 +14,8 @@ import edgernn
 from pipeline.user_error import UserError
 from tflite import convert
 from tflite.flatbuffer import write_flatbuffer
-from tflite.validate_file import examine, table_rows, validate_file
+from tflite.seeded_stream import table_rows
+from tflite.validate_file import examine, validate_file
 
 
 def embedding_step(rows=5, width=3):

@@ -114,7 +114,8 @@ FLOAT_FUNCTIONS = {
     "ABS": "fabsf({x})", "EXP": "expf({x})", "LOG": "logf({x})", "NEG": "-{x}", "RSQRT": "1.0f / sqrtf({x})",
     "SIN": "sinf({x})", "SQRT": "sqrtf({x})", "SQUARE": "{x} * {x}",
     "RELU": "{x} < 0.0f ? 0.0f : {x}", "RELU6": "{x} > 6.0f ? 6.0f : {x} < 0.0f ? 0.0f : {x}",
-    "TANH": "tanhf({x})",
+    "TANH": "tanhf({x})", "ELU": "{x} < 0.0f ? expm1f({x}) : {x}",
+    "HARD_SWISH": "{x} * ({x} + 3.0f < 0.0f ? 0.0f : {x} + 3.0f > 6.0f ? 6.0f : {x} + 3.0f) / 6.0f",
 }  # fmt: skip
 
 

@@ -128,17 +128,22 @@ def paired_offsets(offsets: np.ndarray) -> np.ndarray:
 
 
 def _matmul_int16(writer: StepWriter, op: Op, weights: np.ndarray, bias: str | None) -> Products:
-    """Sums stay in 32 bits where that is certain: 64-bit arithmetic takes a small core several times as long."""
+    """A 64-bit bias, or none: rescaled from 64 bits; in 32 bits where that is certain to give the same, since 64-bit
+    arithmetic takes a small core several times as long."""
     x, w, y = *op.inputs[:2], op.outputs[0]
     expect(op.kind == "FULLY_CONNECTED", "on int16 and int8")
     expect(writer.form(w).zero_point == 0, "with a zero point of the weights")
-    expect(bias is None or writer.tensor(bias).dtype == "int64", "with a bias that is not int64")
+    if bias is not None and writer.tensor(bias).dtype == "int32":
+        return _matmul_int16_of_32_bits(writer, op, weights, bias)
+    expect(bias is None or writer.tensor(bias).dtype == "int64", "with a bias of neither int32 nor int64")
     form, (rows, columns) = writer.form(y), weights.shape
     by = short_multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
     name, bounds = f"t{writer.numbers[w]}", integer_bounds(op, form)
     summand = np.zeros(rows, np.int64) if bias is None else writer.tensor(bias).data.reshape(-1)
-    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 32768 + np.abs(summand)
-    if reach.max(initial=0) < 2**30 and 16 <= by.shift <= 46:
+    largest = (np.abs(weights.astype(np.int64)).sum(axis=1) * 32768.0 + np.abs(summand.astype(float))).max(initial=0)
+    expect(largest < 2**47 and by.shift > 0, "whose sums may leave the 48 bits that the kernel rescales")
+    expect(largest * by.fixed < 2.0 ** (31 + by.shift), "whose rescaled sums may leave 32 bits")
+    if largest < 2**30 and 16 <= by.shift <= 46:
         matrix = writer.constant(name, rows_in_fours(weights))
         start = writer.constant(f"offsets_of_{name}", np.pad(summand, (0, -rows % 4)).astype(np.int32))
         return lambda x, y: [
@@ -156,6 +161,19 @@ def rows_in_fours(weights: np.ndarray) -> np.ndarray:
     padded = np.pad(weights, ((0, -rows % 4), (0, -columns % 4)))
     blocks = padded.reshape(len(padded) // 4, 4, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(blocks[..., [0, 2, 1, 3]])
+
+
+def _matmul_int16_of_32_bits(writer: StepWriter, op: Op, weights: np.ndarray, bias: str) -> Products:
+    """A 32-bit bias: rescaled as int8 is."""
+    x, w, y = *op.inputs[:2], op.outputs[0]
+    form, (rows, columns) = writer.form(y), weights.shape
+    summand = writer.tensor(bias).data
+    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 32768 + np.abs(summand.astype(np.int64))
+    expect(reach.max(initial=0) < 2**31, "whose sums may leave 32 bits; a bias of 64 bits is what it needs")
+    by = multiplier(writer.form(x).scale * writer.form(w).scale / form.scale)
+    matrix = writer.constant(f"t{writer.numbers[w]}", weights)
+    rest = writer.pointer(bias), rows, columns, *by, *integer_bounds(op, form)
+    return lambda x, y: [writer.call("matmul_int16_of_32_bits", x, matrix, *rest, y) + ";"]
 
 
 MATMULS = {

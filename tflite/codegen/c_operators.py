@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tflite.codegen.c_casts import write_cast
 from tflite.codegen.c_elementwise import (
     COMPARISONS,
     FLOAT_FUNCTIONS,
@@ -19,8 +20,10 @@ from tflite.codegen.c_elementwise import (
 )
 from tflite.codegen.c_fused_lstm import write_fused_lstm
 from tflite.codegen.c_matmul import write_matmul
+from tflite.codegen.c_slices import write_slice
 from tflite.codegen.c_vectors import write_concatenate, write_gather, write_reduce, write_softmax
 from tflite.codegen.memory_plan import is_view
+from tflite.codegen.operand_shapes import check_shapes
 from tflite.codegen.step_writer import StepWriter, expect
 from tflite.step_graph import Op
 
@@ -32,6 +35,8 @@ WRITERS: dict[str, Callable[[StepWriter, Op], list[str]]] = {
     **dict.fromkeys(("RELU", "RELU6"), write_relu),
     **dict.fromkeys(("BATCH_MATMUL", "FULLY_CONNECTED"), write_matmul),
     **dict.fromkeys(("SUM", "MEAN"), write_reduce),
+    **dict.fromkeys(("SLICE", "STRIDED_SLICE"), write_slice),
+    "CAST": write_cast,
     "CONCATENATION": write_concatenate,
     "DEQUANTIZE": write_dequantize,
     "DIV": write_float_arithmetic,
@@ -51,6 +56,7 @@ def write_operator(writer: StepWriter, op: Op) -> list[str]:
     Raises:
         NotInC: saying what about the operator has no C.
     """
+    check_shapes(writer.graph, op)
     if is_view(writer.graph, op):
         source = op.inputs[1] if op.kind == "SPLIT" else op.inputs[0]
         expect(sum(map(writer.size, op.outputs)) == writer.size(source), "into parts that are not the whole")

@@ -3,7 +3,8 @@
 import re
 import textwrap
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from tflite.codegen.element_loops import ELEMENTWISE
 from tflite.codegen.fold_constants import fold_constants
 from tflite.codegen.kernel_texts import KERNELS, kernel_texts
 from tflite.codegen.memory_plan import plan_memory
+from tflite.codegen.operand_shapes import check_shapes
 from tflite.codegen.step_writer import C_TYPES, NotInC, StepWriter, c_number, copy, expect
 from tflite.flatbuffer import read_flatbuffer
 from tflite.step_graph import Op, StepGraph, Tensor
@@ -41,7 +43,8 @@ ALIGNED = """
 TAKEN = C_WORDS | {"model", "state", "block", "aligned"}
 # What the source calls its own, or takes from the library: a parameter must not hide it.
 HIDING = re.compile(
-    r"t\d+(_i)?|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+|(exp|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
+    r"t\d+(_i)?|\w+_of_t\d+|zeros_\d+|wide|(scratch|next)_\w+|\w+_t|mem\w+"
+    r"|(exp|expm1|log|sqrt|sin|tanh|fabs|round)f|NAN|INFINITY"
 )
 
 
@@ -75,8 +78,31 @@ def generate(content: bytes, name: str) -> CSource:
     graph = read_flatbuffer(content)
     graph.check()
     for tensor in graph.tensors:
-        expect(all(size >= 0 for size in tensor.shape), f"tensor {tensor.name!r} has no fixed shape: {tensor.shape}")
-    return _Source(fold_constants(graph), identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
+        _check_tensor(tensor)
+    for index, op in enumerate(graph.ops):
+        with _named(index, op):
+            check_shapes(graph, op)
+    return _Source(graph, identifier(name), zlib.crc32(content + bytes([VERSION]))).written()
+
+
+@contextmanager
+def _named(index: int, op: Op) -> Iterator[None]:
+    """What an operator asks for in vain is told with its index and name."""
+    try:
+        yield
+    except (NotInC, ValueError) as error:
+        raise NotInC(f"operator {index} {op.kind}: {error}") from error
+
+
+def _check_tensor(tensor: Tensor) -> None:
+    """Raises NotInC where it has no place in memory, or its real 0 none among its integers."""
+    named = f"tensor {tensor.name!r}"
+    expect(all(size >= 0 for size in tensor.shape), f"{named} has no fixed shape: {tensor.shape}")
+    expect(not tensor.variable or 0 not in tensor.shape, f"{named} is kept and has no elements")
+    if tensor.affine is not None and tensor.dtype in ("int8", "int16"):
+        scale, zero = tensor.affine.scale, tensor.affine.zero_point
+        within = tensor.affine.minimum_integer <= zero <= tensor.affine.maximum_integer
+        expect(within and 0 < scale < float("inf"), f"{named}, {tensor.dtype}: scale {scale}, zero point {zero}")
 
 
 def identifier(text: str) -> str:
@@ -89,6 +115,8 @@ class _Source:
     """The parts of both files."""
 
     def __init__(self, graph: StepGraph, name: str, magic: int):
+        self.places = {result: index for index, op in enumerate(graph.ops) for result in op.outputs}  # in the file
+        graph = fold_constants(graph)
         self.graph, self.name, self.magic = graph, name, magic
         self.plan = plan_memory(graph)
         self.writer = StepWriter(graph, self.plan)
@@ -198,13 +226,10 @@ void {self.name}_init({self.name}_state *state);
         for loop in self.plan.loops:
             self.writer.here.clear()
             told, bodies = [], []
-            for index in loop:
-                op = self.graph.ops[index]
-                try:
+            for op in (self.graph.ops[index] for index in loop):
+                with _named(self.places[op.outputs[0]], op):
                     bodies += write_operator(self.writer, op)
-                except (NotInC, ValueError) as error:
-                    raise NotInC(f"operator {index} {op.kind}: {error}") from error
-                told += self._comment(index, op)
+                told += self._comment(op)
             outputs = [name for index in loop for name in self.graph.ops[index].outputs]
             declared = [self._declared(name) for name in outputs if name in self.plan.used - self.plan.passing]
             if self.graph.ops[loop[0]].kind in ELEMENTWISE:
@@ -213,10 +238,10 @@ void {self.name}_init({self.name}_state *state);
             lines += ["", *told, *declared, *bodies]
         return [*lines, "", *self._results(), *self._next_states()]
 
-    def _comment(self, index: int, op: Op) -> list[str]:
+    def _comment(self, op: Op) -> list[str]:
         told = [_told(self.graph, self.writer, name) for name in (*op.inputs, *op.outputs) if name]
         sides = ", ".join(told[: -len(op.outputs)]), ", ".join(told[-len(op.outputs) :])
-        return textwrap.wrap(f"/* {index} {op.kind}: {sides[0]} -> {sides[1]} */", WIDTH - 4)
+        return textwrap.wrap(f"/* {self.places[op.outputs[0]]} {op.kind}: {sides[0]} -> {sides[1]} */", WIDTH - 4)
 
     def _given(self) -> list[str]:
         """Pointers to what the step is given; each is a tensor."""

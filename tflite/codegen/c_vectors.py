@@ -53,6 +53,7 @@ def write_softmax(writer: StepWriter, op: Op) -> list[str]:
     (x,), (y,) = op.inputs, op.outputs
     expect_float(writer, x, y)
     count = writer.tensor(x).shape[-1]
-    expect(writer.size(x) == count, "of several vectors")
     beta = c_number(np.float32(dict(op.options).get("beta", 0.0)))
-    return [writer.call("softmax_float", writer.pointer(x), beta, count, writer.pointer(y)) + ";"]
+    offsets = (f" + {start}" if start else "" for start in range(0, writer.size(x), count))
+    ends = ((writer.pointer(x) + offset, writer.pointer(y) + offset) for offset in offsets)
+    return [writer.call("softmax_float", source, beta, count, target) + ";" for source, target in ends]

@@ -40,16 +40,28 @@ def compile_step(source: CSource) -> ctypes.CDLL:
     return _library(c_compiler(), source)
 
 
+def size_program() -> str:
+    """GNU binutils' `size`.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = shutil.which("size")
+    if found is None:
+        raise UserError("`size` not found, which tells the bytes of compiled code; install GNU binutils")
+    return found
+
+
 def code_bytes(source: CSource) -> int:
     """Bytes of code and constants of the step on this machine, optimized for size, without the C library.
 
     Raises:
-        UserError: as `compile_step`.
+        UserError: as `compile_step` and `size_program`.
     """
     with tempfile.TemporaryDirectory(prefix="edgernn-") as folder:
         place = Path(folder, f"{source.name}.o")
         _compile(c_compiler(), source, Path(folder), *STRICT, "-Os", "-c", "-o", str(place), f"{source.name}.c")
-        listed = subprocess.run(["size", str(place)], capture_output=True, text=True, check=True)
+        listed = subprocess.run([size_program(), str(place)], capture_output=True, text=True, check=True)
     return int(listed.stdout.splitlines()[1].split()[0])
 
 

@@ -5,8 +5,9 @@ from math import prod
 from tflite.step_graph import Op, StepGraph
 
 ELEMENTWISE = frozenset({
-    "ABS", "ADD", "DEQUANTIZE", "DIV", "EXP", "GREATER", "LEAKY_RELU", "LESS", "LOG", "LOGISTIC", "MAXIMUM", "MINIMUM",
-    "MUL", "NEG", "QUANTIZE", "RELU", "RELU6", "RSQRT", "SELECT_V2", "SIN", "SQRT", "SQUARE", "SUB", "TANH",
+    "ABS", "ADD", "CAST", "DEQUANTIZE", "DIV", "ELU", "EXP", "GREATER", "HARD_SWISH", "LEAKY_RELU", "LESS", "LOG",
+    "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "NEG", "QUANTIZE", "RELU", "RELU6", "RSQRT", "SELECT_V2", "SIN",
+    "SQRT", "SQUARE", "SUB", "TANH",
 })  # fmt: skip
 
 

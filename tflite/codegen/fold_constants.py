@@ -50,12 +50,14 @@ class _Folder:
         vector, *constants = (self.graph.tensor(name) for name in source.inputs)
         x, weights = (self.graph.tensor(name) for name in op.inputs)
         return (
-            vector.data is None
+            x.affine is not None
+            and vector.data is None
             and bool(constants)
             and all(part.data is not None for part in constants)
             and {(part.dtype, part.affine) for part in (vector, *constants)} == {("int8", x.affine)}
             and weights.data is not None
             and weights.data.dtype == np.int8
+            and weights.data.ndim >= 2
             and dict(op.options).get("adjY", False)
             and not dict(op.options).get("adjX", False)
             and prod(weights.shape) == weights.shape[-2] * prod(x.shape)

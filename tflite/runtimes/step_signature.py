@@ -76,6 +76,14 @@ class StepSignature:
         return tuple(alike[1:] if len(alike) == len(self.inputs) else alike)
 
 
+def state_warnings(signature: StepSignature) -> list[str]:
+    """A sentence for each of `unnamed_states`."""
+    return [
+        f"input {before} and output {after} may be a state, but have two names: nobody carries it on; name both alike"
+        for before, after in signature.unnamed_states
+    ]
+
+
 def read_step_signature(model: bytes) -> StepSignature:
     """The ends of one step of `model` (a whole .tflite, already checked to be one).
 
@@ -83,7 +91,8 @@ def read_step_signature(model: bytes) -> StepSignature:
     subgraph 0, called as its tensors are (x0, x1, ... and y0, y1, ... where these have no names of their own).
 
     Raises:
-        UserError: several signatures and none is `step`, one outside subgraph 0, a tensor whose batch is not 1,
+        UserError: several signatures and none is `step`, one outside subgraph 0, a tensor without a fixed shape or
+            whose batch is not 1,
             or a state whose two ends differ in shape, dtype or quantization.
     """
     root = schema.Model.GetRootAsModel(model, 0)
@@ -158,6 +167,8 @@ def _ports(graph: schema.SubGraph, ends: list[tuple[str, int]], positions: list[
 
 def _tensor_spec(name: str, tensor: schema.Tensor) -> TensorSpec:
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
+    if any(size < 0 for size in shape):
+        raise UserError(f"model: tensor {name} has no fixed shape: {shape}; convert the model with one")
     if not shape or shape[0] != 1:
         raise UserError(f"model: tensor {name} has shape {shape}, expected a leading batch dimension of 1")
     if tensor.Type() not in _DTYPES:

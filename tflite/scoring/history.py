@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet
 
 from pipeline.facts import FACTS, count, problem, tagged
+from pipeline.open_file import open_parquet
+from pipeline.place import is_remote
 from pipeline.quiet_beam import beam
 from pipeline.user_error import UserError
 
@@ -48,23 +49,38 @@ class Segment:
 
 
 def find_history(place: str | Path) -> tuple[str, ...]:
-    """The Parquet files at a path, a folder's below it; sorted.
+    """The Parquet files at a path or address, a folder's below it; sorted.
 
     Raises:
         UserError: there is none.
     """
-    place = Path(place)
-    found = [place] if place.is_file() else [p for p in place.rglob("*.parquet") if not p.name.startswith(".")]
+    found = _remote(str(place)) if is_remote(place) else _local(Path(place))
     if not found:
         raise UserError(f"{place}: no Parquet file there; expected one, or a folder of them")
-    return tuple(sorted(map(str, found)))
+    return tuple(sorted(found))
+
+
+def _local(place: Path) -> list[str]:
+    if place.is_file():
+        return [str(place)]
+    return [str(path) for path in place.rglob("*.parquet") if not path.name.startswith(".")]
+
+
+def _remote(place: str) -> list[str]:
+    if place.endswith(".parquet"):
+        return [place]
+    try:
+        found = beam.io.filesystems.FileSystems.match([f"{place.rstrip('/')}/**.parquet"])[0].metadata_list
+    except Exception as error:  # each file system raises what its client does
+        raise UserError(f"{place}: cannot be read ({error})") from error
+    return [one.path for one in found if not one.path.rsplit("/", 1)[1].startswith(".")]
 
 
 def check_history(history: History) -> None:
     """Raises a UserError that names the file and the column for the first that cannot be used."""
     for path in history.paths:
         try:
-            schema = pa.parquet.read_schema(path)
+            schema = open_parquet(path).schema_arrow
         except (OSError, pa.ArrowInvalid) as error:
             raise UserError(f"{path}: not readable as Parquet: {error}") from error
         for name in history.needed:
@@ -102,7 +118,7 @@ class ReadHistory(beam.PTransform):
 
 def _read_file(path: str, history: History) -> Iterator[tuple[str, pa.Table]]:
     """(stream, its rows of one batch): time as epoch ms, segment, then the columns as float32, NaN = missing."""
-    with pa.parquet.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         segment = [SEGMENT] if SEGMENT in file.schema_arrow.names and SEGMENT not in history.columns else []
         for batch in file.iter_batches(BATCH_ROWS, columns=[*history.needed, *segment]):
             yield from _by_stream(pa.Table.from_batches([batch]), history)

@@ -1,16 +1,19 @@
 """The score command: history and a .tflite -> scores as Parquet, the same bytes however the work is cut."""
 
 import hashlib
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from os import PathLike
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.atomic_write import write_json
+from pipeline.atomic_write import atomic_write, write_json
 from pipeline.beam_job import run_job
 from pipeline.facts import FACTS, Facts, WriteFacts, problem
+from pipeline.place import join
 from pipeline.quiet_beam import beam
+from pipeline.stored_files import file_names, remove_files
 from pipeline.user_error import UserError
 from tflite.runtimes import load_model, probe
 from tflite.runtimes.step_runtime import TensorSpec
@@ -21,17 +24,18 @@ from tflite.scoring.score_shards import WriteScores
 
 FACTS_FILE = ".facts.jsonl"
 MANIFEST = "scores.json"
+KILLED = re.compile(r"\.part-.*\.tmp")  # left by a run that was killed
 
 
 def score(
     model: bytes,
     inputs: Inputs,
     history: History,
-    folder: str | Path,
+    folder: str | PathLike,
     runner: str = "FnApiRunner",
     runner_options: Sequence[str] = (),
     **options: str,
-) -> Path:
+) -> str:
     """Steps `model` over every segment of the history from a reset and writes what it says.
 
     Args:
@@ -41,12 +45,12 @@ def score(
         options: of `tflite.runtimes.load_model`.
 
     Returns:
-        The path of scores.json: while it is absent the scores are not whole.
+        The place of scores.json: while it is absent the scores are not whole.
 
     Raises:
         UserError: the model, the history, the runner or the folder cannot be used.
     """
-    folder = Path(folder)
+    folder = join(folder)
     check_history(history)
     probe(model, **options)
     loaded = load_model(model, **options)
@@ -54,22 +58,22 @@ def score(
     _begin(folder)
     handler, schema = LiteRTHandler(model, inputs, **options), score_schema(loaded.outputs)
     run_job(lambda pipeline: _wire(pipeline, handler, history, folder, schema), runner, runner_options)
-    facts = Facts.read(folder / FACTS_FILE)
-    (folder / FACTS_FILE).unlink()
+    facts = Facts.read(join(folder, FACTS_FILE))
+    remove_files(folder, [FACTS_FILE])
     for wrong in facts.problems("history", "model", "write"):
         raise UserError(wrong)
     if facts.total("steps") == 0:
         raise UserError(f"{history.paths[0]}: no row, nor in any other file of the history; give rows to score")
-    for killed in (folder / "scores").glob(".part-*.tmp"):
-        killed.unlink()
+    written = join(folder, "scores")
+    remove_files(written, [name for name in file_names(written) if KILLED.fullmatch(name)])
     content = {
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "columns": list(history.columns),
         **{name: facts.total(name) for name in ("streams", "segments", "steps")},
         "files": facts.of("file"),
     }
-    write_json(folder / MANIFEST, content)
-    return folder / MANIFEST
+    write_json(join(folder, MANIFEST), content)
+    return join(folder, MANIFEST)
 
 
 def score_schema(outputs: Sequence[TensorSpec]) -> pa.Schema:
@@ -97,19 +101,14 @@ def _check_inputs(specs: Sequence[TensorSpec], inputs: Inputs) -> None:
             )
 
 
-def _begin(folder: Path) -> None:
+def _begin(folder: str) -> None:
     """From here on there are no scores until the new ones are whole."""
-    try:
-        (folder / "scores").mkdir(parents=True, exist_ok=True)
-        for name in (MANIFEST, FACTS_FILE):
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror or error}); free the place or choose another folder"
-        ) from error
+    with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after hours: nothing can be written there
+        trial.touch()
+    remove_files(folder, [MANIFEST, FACTS_FILE])
 
 
-def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: Path, schema: pa.Schema) -> None:
+def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: str, schema: pa.Schema) -> None:
     """Wires the job; all results are files below `folder`."""
     read = pipeline | "History" >> ReadHistory(history)
     scored = (
@@ -122,7 +121,7 @@ def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, fol
     (
         (read[FACTS], scored[FACTS], written)
         | "Facts" >> beam.Flatten()
-        | "WriteFacts" >> WriteFacts(folder / FACTS_FILE)
+        | "WriteFacts" >> WriteFacts(join(folder, FACTS_FILE))
     )
 
 

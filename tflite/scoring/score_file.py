@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam_job import use_file_systems
 from pipeline.user_error import UserError
 from tflite.artifact import MANIFEST, read_artifact
 from tflite.runtimes.model_bytes import read_model
@@ -25,17 +26,18 @@ def score_file(
     runner: str = "FnApiRunner",
     runner_options: Sequence[str] = (),
     **options: str,
-) -> Path:
+) -> str:
     """Scores history with a .tflite, or with the artefact in a folder; see `score`.
 
     Args:
-        place: a Parquet file, or a folder of them.
+        place: a Parquet file, or a folder of them; it and `folder` here or on a file system of Beam.
         columns: the history's columns in the order the model reads them; default: as artifact.json names them.
         max_gap_seconds: a longer hole starts anew from a reset; default: none does.
 
     Raises:
         UserError: what is missing or cannot be used.
     """
+    use_file_systems(runner_options)
     content, manifest = _read(Path(model))
     columns, inputs = named_inputs(manifest, columns, model)
     gap = None if max_gap_seconds is None else round(max_gap_seconds * 1000)

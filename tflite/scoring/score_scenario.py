@@ -17,7 +17,7 @@ def score_scenario(
     runner: str = "FnApiRunner",
     runner_options: Sequence[str] = (),
     **options: str,
-) -> Path:
+) -> str:
     """Writes build/<scenario>/scores/ and scores.json from the streams of the dataset; see `score`.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -10,6 +9,7 @@ import pyarrow.parquet
 from pipeline.atomic_write import atomic_write
 from pipeline.facts import Fact, problem
 from pipeline.fetch_data import sha256_of
+from pipeline.place import join
 from pipeline.quiet_beam import beam
 from pipeline.user_error import UserError
 
@@ -19,9 +19,9 @@ SHARDS = tuple(f"scores/part-{index:05d}-of-00004.parquet" for index in range(4)
 class WriteScores(beam.PTransform):
     """Tables of one stream each -> all of `SHARDS` below `folder`, also those without a row; gives facts."""
 
-    def __init__(self, folder: Path, schema: pa.Schema):
+    def __init__(self, folder: str, schema: pa.Schema):
         super().__init__()
-        self.folder, self.schema = str(folder), schema
+        self.folder, self.schema = folder, schema
 
     def expand(self, tables):
         every_shard = tables.pipeline | beam.Create([(name, self.schema.empty_table()) for name in SHARDS])
@@ -41,10 +41,10 @@ def _shard(table: pa.Table) -> str:
 def _write(grouped: tuple[str, Iterable[pa.Table]], folder: str) -> list[Fact]:
     name, tables = grouped
     scores = pa.concat_tables(tables).sort_by([("stream", "ascending"), ("time", "ascending")])
-    path = Path(folder) / name
     try:
-        with atomic_write(path) as temporary:
+        with atomic_write(join(folder, name)) as temporary:
             pa.parquet.write_table(scores.combine_chunks(), temporary, compression="zstd")
+            digest = sha256_of(temporary)
     except UserError as error:
         return [problem("write", str(error))]
-    return [("file", name, sha256_of(path))]
+    return [("file", name, digest)]

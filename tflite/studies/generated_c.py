@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from pipeline.atomic_write import write_json
 from tflite.codegen.c_source import generate
-from tflite.codegen.compiled_step import code_bytes
+from tflite.codegen.compiled_step import c_compiler, code_bytes, size_program
 from tflite.exposed_states import exposed_states
 from tflite.latency import interleaved_ratio
 from tflite.matrix import FEATURES, MatrixForm, convert_form, matrix_forms
@@ -26,7 +26,11 @@ def generated_c(build: Path) -> bool:
 
     A record each: form, steps, share of elements (outputs and states, also those kept inside) that differ, the largest
     difference in terms of the largest value, us per step of both through Python, bytes of code and constants.
+
+    Raises:
+        UserError: no C compiler, or no `size`.
     """
+    c_compiler(), size_program()  # said at once, not after minutes
     forms = [form for form in matrix_forms() if form.weights is None]
     records = [_measured(form) for form in forms]
     write_json(Path(build) / "generated_c.json", records)

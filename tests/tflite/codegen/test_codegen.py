@@ -1,9 +1,14 @@
 """The command: two files, or one line that says why not and nothing written."""
 
+import copy
+import shutil
+
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from c_files import compiled
-from step_models import StepModelWriter
+from step_models import StepModelWriter, running_sum_step
 from test_flatbuffer import tiny
 
 import edgernn
@@ -59,17 +64,38 @@ def unequal_state():
     return writer.write({"x": x, "h": before}, {"y": after, "h": after})
 
 
+def without_a_fixed_shape():
+    writer = StepModelWriter()
+    x, y = writer.tensor("x", [1, -1]), writer.tensor("y", [1, -1])
+    writer.op("TANH", [x], [y])
+    return writer.write({"x": x}, {"y": y})
+
+
+def signatures(*keys, subgraph=0):
+    """One signature a key, each of that subgraph; the model has two."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(running_sum_step(), 0))
+    model.signatureDefs = [copy.copy(model.signatureDefs[0]) for _ in keys]
+    for signature, key in zip(model.signatureDefs, keys, strict=True):
+        signature.signatureKey, signature.subgraphIndex = key, subgraph
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty"),
         (b"not a model at all, but long enough", "not a .tflite"),
-        (tiny("ELU"), "operator 0 ELU: has no C"),
+        (tiny("GELU"), "operator 0 GELU: has no C"),
         (tiny("FLOOR"), "operator 0 FLOOR is not one the step graph holds"),
         (per_channel(), "per channel"),
         (unequal_state(), "state h"),
+        (without_a_fixed_shape(), "tensor x has no fixed shape: (1, -1)"),
+        (signatures("encode", "decode"), "no signature `step` (found: decode, encode)"),
+        (signatures("step", subgraph=1), "signature `step` is subgraph 1, expected 0"),
     ],
-    ids=["empty", "text", "no C", "unknown", "per channel", "state"],
+    ids=["empty", "text", "no C", "unknown", "per channel", "state", "shape", "two programs", "another program"],
 )
 def test_a_model_without_c(content, message, tmp_path, capsys):
     path, out = tmp_path / "model.tflite", tmp_path / "out"
@@ -94,6 +120,34 @@ def test_a_file_that_is_not_there(tmp_path, capsys):
 def test_a_place_that_cannot_be_written(model, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refusal([model, "--out", tmp_path / "file"], capsys)
+
+
+def test_a_state_with_two_names_is_warned_of(tmp_path, capsys):
+    """It may as well be a reading and a result: so there is C."""
+    path = tmp_path / "pump.tflite"
+    writer = StepModelWriter()
+    x, before, after = (writer.tensor(name, [1, 2]) for name in ("x", "before", "after"))
+    y = writer.tensor("y", [1, 3])
+    row = writer.tensor("row", data=np.ones((3, 2), np.float32))
+    writer.op("ADD", [x, before], [after], schema.AddOptionsT())
+    writer.op("FULLY_CONNECTED", [after, row, -1], [y], schema.FullyConnectedOptionsT())
+    path.write_bytes(writer.write({"x": x, "h_in": before}, {"y": y, "h_out": after}))
+    assert edgernn.main(["codegen", str(path), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "warning: input h_in and output h_out may be a state, but have two names" in said
+    assert said.endswith(f"{tmp_path / 'pump.c'}\n")
+
+
+@pytest.mark.parametrize(("missing", "message"), [("size", "install GNU binutils"), ("cc", "install gcc or clang")])
+def test_the_study_without_its_programs(missing, message, monkeypatch, tmp_path, capsys):
+    which = shutil.which
+    gone = {"size": ("size",), "cc": compiled_step.COMPILERS}[missing]
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(compiled_step.shutil, "which", lambda name: None if name in gone else which(name))
+    assert edgernn.main(["generated-c", "--build", str(tmp_path / "build")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and message in said
+    assert not (tmp_path / "build").exists()
 
 
 def test_no_compiler(gru_model, monkeypatch):

@@ -11,6 +11,9 @@ import pytest
 from state_graphs import delay_graph
 
 import edgernn
+from tests.pipeline.bucket_file_system import stored
+from tests.pipeline.bucket_file_system import tree as tree_of_address
+from tests.pipeline.test_engines import RUNS
 from tflite import load
 from tflite.flatbuffer import write_flatbuffer
 from tflite.scoring.history import History, find_history
@@ -105,6 +108,32 @@ def test_the_same_bytes_however_it_is_cut(gru_model, tmp_path, runner_options):
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     manifest = json.loads((tmp_path / "one/scores.json").read_text())
     assert (manifest["streams"], manifest["segments"], manifest["steps"]) == (4, 4, 117)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # see test_engines
+@pytest.mark.parametrize("engine", ["multi_processing", "Prism", "Flink", "Spark"])
+def test_the_same_bytes_from_every_engine(gru_model, tmp_path, engine):
+    runner, options, needed = RUNS[engine]
+    if needed is not None and not needed.exists():
+        pytest.skip(f"{needed} is missing: `make engines` brings it")
+    mixed = rows(lambda step: int(step >= 20))
+    random.Random(3).shuffle(mixed)
+    place = write(tmp_path / "rows", mixed, files=3, row_group=9)
+    scored(gru_model, place, tmp_path / "one")
+    scored(gru_model, place, tmp_path / "two", runner=runner, runner_options=options)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_history_and_scores_on_a_file_system_of_beam(model_file, tmp_path, bucket):
+    place = write(tmp_path / "rows", rows(), files=2)
+    for path in place.iterdir():
+        stored(f"bucket://fleet/rows/{path.name}").write_bytes(path.read_bytes())
+    stored("bucket://fleet/rows/notes.txt").write_bytes(b"no rows")
+    stored("bucket://fleet/out/scores.json").write_bytes(b"of another run")
+    given = [str(model_file), "--stream", "stream", "--columns", ",".join(FEATURES), "--out"]
+    assert edgernn.main(["score", *given, str(tmp_path / "out"), "--history", str(place)]) == 0
+    assert edgernn.main(["score", *given, "bucket://fleet/out", "--history", "bucket://fleet/rows"]) == 0
+    assert tree_of_address("bucket://fleet/out") == tree(tmp_path / "out")
 
 
 def test_a_new_segment_begins_from_a_reset(gru_model, tmp_path):

@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tflite.codegen.compiled_step import STRICT
 
-COMPILERS = [name for name in ("gcc", "clang", "cc") if shutil.which(name)]
+# Each once, by whatever name it is found.
+FOUND = {str(Path(shutil.which(name)).resolve()): name for name in ("cc", "clang", "gcc") if shutil.which(name)}
+COMPILERS = [*FOUND.values()]
 
 
 def written(source, folder):
