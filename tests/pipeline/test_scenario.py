@@ -113,7 +113,7 @@ def test_calendar_columns_are_known_in_advance(job):
         ("[model]", '[normalize]\nby = "stream"\nrows = 20\n[model]', 'normalize.by: by = "stream"'),
         (
             'task = "forecast"',
-            'task = "anomaly"\nanomaly = {ewma = 0.1, quantile = 0.9, factor = 1.0}',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1}',
             "forecast.leads: an anomaly is scored by one lead",
         ),
         ("[model]", "[model", "is not valid TOML"),

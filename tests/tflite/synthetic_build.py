@@ -84,8 +84,7 @@ validation = 10
 leads = [5, 5]
 [anomaly]
 ewma = 0.05
-quantile = 0.999
-factor = 1.5
+false_alarm_share = 0.001
 """
     + SHARED
     + """
