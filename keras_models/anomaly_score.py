@@ -1,7 +1,7 @@
 """The anomaly score: how far the smoothed residuals of old forecasts are from their normal spread.
 
 residual r_t = z_t - forecast of z_t made `lead` steps before - centre_t; e_t = e_{t-1} + weight * (r_t - e_{t-1});
-score^2 = sum over channels of (W e_t)^2, plus (repeats / most repeats)^2 of readings that stand still: 1.0 is the alarm.
+score^2 = sum over channels of (W e_t)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0 alarms.
 With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
 et al., A Multivariate EWMA Control Chart, Technometrics 1992), and each summand is the contribution of its channel
 (Alcala and Qin, Analysis and Generalization of Fault Diagnosis Methods, J. Process Control 2011, "complete
@@ -134,7 +134,7 @@ def repeated(readings: np.ndarray, first: int = 1) -> np.ndarray:
 
 
 def held_alarm(over: np.ndarray, persistence: int, cool_down: int) -> np.ndarray:
-    """(timesteps,) bool: raised by `persistence` steps in a row that are `over`, held `cool_down` steps after the last."""
+    """(timesteps,) bool: raised by `persistence` steps in a row `over`, held `cool_down` steps after the last."""
     alarm, run, left = np.zeros(len(over), bool), 0, 0
     for t, now in enumerate(over):
         run = run + 1 if now else 0

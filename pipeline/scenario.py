@@ -64,7 +64,7 @@ class Column:
 
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
     is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
-    `optional`: files may lack it; its readings are missing there. `kinds`: of a label, the names of its values 1, 2, ...
+    `optional`: files may lack it; its readings are missing there. `kinds`: of a label, names of its values 1, 2, ...
     """
 
     name: str = entry(toml.text)
@@ -158,7 +158,7 @@ class Forecast:
 class Anomaly:
     """The score, see `keras_models.anomaly_score`.
 
-    Exactly one of the two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
+    Exactly one of two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
     `false_alarms_per_hour`. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is
     learned, while the score is below `freeze`. `repeats`: a reading that stands still so many times longer than it ever
     did is an alarm. `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel,

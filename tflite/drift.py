@@ -24,7 +24,8 @@ def run_stream(
         names: the order of several outputs.
 
     Returns:
-        Outputs (timesteps, outputs), those of several side by side, and the share of integer state elements at a limit of their type.
+        Outputs (timesteps, outputs), those of several side by side, and the share of integer state elements at a limit
+        of their type.
     """
     runtime.reset()
     limits = {s.name: np.iinfo(s.dtype) for s in runtime.state_specs if s.is_quantized}
@@ -53,7 +54,8 @@ def model_in_sight(artifact: Artifact) -> bytes:
 
 
 def run_forms(artifacts: dict[str, Artifact], xs: np.ndarray, title: str) -> tuple[dict[str, np.ndarray], float]:
-    """Outputs (timesteps, outputs), in the order of the manifest, of every run over a stream; saturated share of the shipped model's states."""
+    """Outputs (timesteps, outputs) of every run over a stream, in the order of the manifest; saturated share of the
+    shipped model's states."""
     outputs, saturated = {}, {}
     for run, (form, runtime) in RUNS.items():
         model = load_model(artifacts[form].tflite, runtime)

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Event:
-    """`code`: its label; `delay`: seconds to the first alarm within it, None where there was none; `blamed`: the channel
+    """`code`: its label; `delay`: seconds to the first alarm within it, None: there was none; `blamed`: the channel
     that contributed most when it was raised, where that is known."""
 
     code: int
@@ -73,8 +73,8 @@ def _runs(codes: np.ndarray) -> list[tuple[int, int]]:
 
 
 def event_figures(count: EventCount, kinds: tuple[str, ...] = ()) -> dict:
-    """number, recall, median_delay (seconds; missed events count as infinitely late), false_alarms_per_100_hours, hours,
-    and the same of each kind.
+    """number, recall, median_delay (seconds; a missed event counts as never), false_alarms, hours,
+    false_alarms_per_100_hours, and the first three of each kind.
 
     A figure that does not exist is left out: a recall without events, a median delay where half are missed, a rate
     without normal hours.

@@ -61,7 +61,8 @@ class ScoreGraph(ShellOperators):
     def _smoothed(self, residual: str, scored: str) -> str:
         before = self._tensor("previous_residual", self.channels)
         change = self._op("SUB", [residual, before], "residual_change", self.channels)
-        weighted = self._op("MUL", [change, self._constant("ewma", [self.score.ewma])], "weighted_change", self.channels)
+        weight = self._constant("ewma", [self.score.ewma])
+        weighted = self._op("MUL", [change, weight], "weighted_change", self.channels)
         moved = self._op("ADD", [before, weighted], "moved_residual", self.channels)
         smoothed = self._op("SELECT_V2", [scored, moved, self._rest()], "smoothed_residual", self.channels)
         self._state("residual", before, smoothed)
@@ -78,8 +79,8 @@ class ScoreGraph(ShellOperators):
     def _still(self, readings: str, scored: str) -> str:
         """(repeats / most repeats)^2 of each channel; while nothing is scored none is counted."""
         before, count = (self._tensor(f"previous_{name}", self.channels) for name in ("readings", "repeats"))
-        change = self._op("ABS", [self._op("SUB", [readings, before], "change_of_reading", self.channels)], "moved_by",
-                          self.channels)  # fmt: skip
+        change = self._op("SUB", [readings, before], "change_of_reading", self.channels)
+        change = self._op("ABS", [change], "moved_by", self.channels)
         same = self._op("LESS", [change, self._constant("still", [STANDING_STILL])], "same", self.channels, "bool")
         more = self._op("ADD", [count, self._constant("unit", [1.0])], "one_more", self.channels)
         kept = self._op("SELECT_V2", [same, more, self._rest()], "repeats_if_same", self.channels)

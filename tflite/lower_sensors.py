@@ -190,10 +190,21 @@ class SensorGraph(ShellOperators):
         return graph.outputs(self._targets(readings), due)
 
     def _targets(self, readings: str) -> str:
-        if self.encoding.targets == tuple(range(self.encoding.measured)):
+        """The readings that are forecast: all, a stretch cut out without arithmetic, or picked by a matrix."""
+        targets, measured = self.encoding.targets, self.encoding.measured
+        first, last = targets[0], targets[-1]
+        if targets == tuple(range(measured)):
             return readings
-        chosen = np.zeros((len(self.encoding.targets), self.encoding.measured), np.float32)
-        chosen[np.arange(len(chosen)), list(self.encoding.targets)] = 1
+        if targets == tuple(range(first, last + 1)):
+            sizes = {"before": first, "targets": len(targets), "behind": measured - last - 1}
+            sizes = {name: size for name, size in sizes.items() if size}
+            parts = {name: self._tensor(name, size) for name, size in sizes.items()}
+            axis = self.builder.constant("axis", np.array(1, np.int32))
+            lengths = self.builder.constant("stretches", np.array(list(sizes.values()), np.int32))
+            self.builder.op("SPLIT_V", [readings, lengths, axis], list(parts.values()), numSplits=len(parts))
+            return parts["targets"]
+        chosen = np.zeros((len(targets), measured), np.float32)
+        chosen[np.arange(len(chosen)), list(targets)] = 1
         return self._op("BATCH_MATMUL", [readings, self._constant("chosen", chosen)], "targets", len(chosen), adjY=True)
 
     def _pending(self, forecast: str) -> str:

@@ -23,7 +23,7 @@ PUMP = FeatureEncoding(
 LEARNED = dataclasses.replace(PUMP, mean=(0.0, 0.0, 0.0), std=(0.2, 4.0, 0.001), readings=20)
 SCORE3 = AnomalyScore(0.1, ((0.5, 0.1, 0.0), (0.0, 0.4, -0.2), (0.3, 0.0, 0.6)))
 SCORE1 = AnomalyScore(0.3, ((0.8,),))
-WAYS = {"litert": {}, "litert-builtin": {"kernels": "builtin"}, "tflm": {"runtime": "tflm"}, "c": {"runtime": "c"}}
+WAYS = {"litert": {}, "litert-builtin": {"kernels": "builtin"}, "tflm": {"runtime": "tflm"}}
 
 
 @pytest.fixture(params=WAYS)
@@ -130,7 +130,7 @@ def test_several_targets_and_leads_are_ordered_lead_after_lead(way):
 
 
 @pytest.mark.parametrize("lead", [1, 2, 30])
-@pytest.mark.parametrize("targets", [(0, 1, 2), (1,), (2, 0)], ids=str)
+@pytest.mark.parametrize("targets", [(0, 1, 2), (1,), (1, 2), (2, 0)], ids=str)
 def test_score(way, lead, targets):
     """Forecasts wait `lead` steps for the reading they speak of; 0 until the first is due."""
     encoding = dataclasses.replace(PUMP, leads=(lead, lead), targets=targets)
@@ -172,15 +172,15 @@ def stuck_stream():
     return xs
 
 
-@pytest.mark.parametrize("encoding", [PUMP, LEARNED], ids=["fixed", "learned"])
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("way", [*WAYS, "c"])
+@pytest.mark.parametrize(("part", "encoding"), [*((part, PUMP) for part in PARTS), ("all", LEARNED)])
 def test_every_part_of_a_score(way, part, encoding):
-    encoding = dataclasses.replace(encoding, leads=(3, 3))
-    score = dataclasses.replace(SCORE3, **PARTS[part])
+    encoding, way = dataclasses.replace(encoding, leads=(3, 3)), WAYS.get(way, {"runtime": way})
+    score = dataclasses.replace(SCORE3, whitening=tuple((2 * np.array(SCORE3.whitening)).tolist()), **PARTS[part])
     net, xs = forecaster(encoding), stuck_stream()
     expected = SensorOracle(net, encoding, score).run(xs)
     alarms = expected[:, 0] >= 1 if not score.has_alarm else expected[:, 1] > 0
-    assert 0 < alarms.mean() < 0.9, "an alarm must come and go for this test to mean anything"
+    assert 0 < alarms.mean() < 0.95, "an alarm must come and go for this test to mean anything"
     assert_close(run(float_model(net, encoding, score), xs, way), expected)
 
 
