@@ -17,7 +17,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c slow seeds long-run nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c slow seeds long-run fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -101,6 +101,9 @@ slow: env ## how slow states stall, in every integer form (5 minutes)
 
 seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tuned over three seeds (half an hour)
 	@for name in $(SCENARIOS); do $(EDGERNN) seeds scenarios/$$name.toml; done
+
+fault-limits: env ## how soon the faults of truck could be noticed at all
+	$(EDGERNN) fault-limits scenarios/truck.toml
 
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml
