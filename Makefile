@@ -18,7 +18,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -102,6 +102,7 @@ firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if on
 	$(EDGERNN) firmware
 
 system-packages: ## cross-compiler, emulator and compilers for make firmware (Debian, Ubuntu; as root)
+	apt-get update --quiet=2
 	apt-get install --yes --no-install-recommends gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
@@ -109,6 +110,9 @@ slow: env ## how slow states stall, in every integer form (5 minutes)
 
 seeds: $(SCENARIOS:%=build/%/dataset/dataset.json) ## float, calibrated, fine-tuned over three seeds (half an hour)
 	@for name in $(SCENARIOS); do $(EDGERNN) seeds scenarios/$$name.toml; done
+
+fault-limits: env ## how soon the faults of truck could be noticed at all
+	$(EDGERNN) fault-limits scenarios/truck.toml
 
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml

@@ -245,6 +245,19 @@ def long_run(scenario: Scenario, build: Path) -> None:
     print(f"{scenario.name}: {long_run(scenario, build)}")
 
 
+def fault_limits(scenario: Scenario, build: Path) -> None:
+    """how soon the faults of a scenario's fleet could be noticed by one who knows what the sound truck would say"""
+    from pipeline.atomic_write import write_json
+    from pipeline.fleet.fault_limits import fault_limits, print_limits
+    from pipeline.user_error import UserError
+
+    if scenario.fleet is None:
+        raise UserError(f'{scenario.path}: data.set: expected "fleet", the simulated trucks; others hide their faults')
+    limits = fault_limits(scenario.fleet)
+    print_limits(limits, scenario.name)
+    write_json(build / scenario.name / "fault_limits.json", limits)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="edgernn", description=__doc__.split("\n")[0])
@@ -253,7 +266,7 @@ def parser() -> argparse.ArgumentParser:
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
     _add_simulation(commands.add_parser("simulate", help=simulate.__doc__))
-    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run):
+    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run, fault_limits):
         sub = commands.add_parser(stage.__name__.replace("_", "-"), help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)

@@ -1,8 +1,11 @@
 """The anomaly score: how far the smoothed residuals of old forecasts are from their normal spread.
 
-residual r_t = z_t - forecast of z_t made `lead` steps before; e_t = e_{t-1} + weight * (r_t - e_{t-1});
-score = sqrt(mean over channels of the whitened e_t squared) / threshold: 1.0 is the alarm. It is Hotelling's T2 of the
-exponentially weighted residuals (Lowry et al., A Multivariate EWMA Control Chart, Technometrics 1992).
+residual r_t = z_t - forecast of z_t made `lead` steps before - centre_t; e_t = e_{t-1} + weight * (r_t - e_{t-1});
+score^2 = sum over channels of (W e_t)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0 alarms.
+With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
+et al., A Multivariate EWMA Control Chart, Technometrics 1992), and each summand is the contribution of its channel
+(Alcala and Qin, Analysis and Generalization of Fault Diagnosis Methods, J. Process Control 2011, "complete
+decomposition"): never negative, and together the whole.
 """
 
 import json
@@ -15,19 +18,73 @@ from pipeline.atomic_write import write_json
 from pipeline.user_error import UserError
 
 ALARM = 1.0  # the score from which on there is an alarm; thresholds are divided out of the whitening
-RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
+STANDING_STILL = 1e-6  # standard deviations: less than one float32 step of any sensor that moves
 
 
 @dataclass(frozen=True)
 class AnomalyScore:
-    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0."""
+    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0.
+
+    Attributes:
+        recentre: steps over which the usual residual of each channel is learned and taken off; no score before as many
+            have passed. None: never.
+        freeze: score from which on the centre stands still, or a slow fault would be learned away.
+        repeats: by channel, unchanged readings in a row that are an alarm by themselves; None: not looked at.
+        persistence: steps in a row at or over 1.0 that raise the alarm.
+        cool_down: steps the alarm stays after the last one at or over 1.0.
+        contributions: the graph also says what each channel adds to the squared score.
+    """
 
     ewma: float
     whitening: tuple[tuple[float, ...], ...]
+    recentre: int | None = None
+    freeze: float = 1.0
+    repeats: tuple[float, ...] | None = None
+    persistence: int = 1
+    cool_down: int = 0
+    contributions: bool = False
 
-    def score(self, residuals: np.ndarray) -> np.ndarray:
+    @property
+    def has_alarm(self) -> bool:
+        """The alarm is more than a score of 1.0, and an output of its own."""
+        return self.persistence > 1 or self.cool_down > 0
+
+    def judge(self, residuals: np.ndarray, readings: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """What the graph says from the first residual on.
+
+        Args:
+            residuals: (timesteps, channels) in standard deviations.
+            readings: the same of the readings, where `repeats` is given.
+
+        Returns:
+            score (timesteps,), contributions (timesteps, channels), alarm (timesteps,) bool.
+        """
+        residuals = np.asarray(residuals, np.float64)
+        memory = self.recentre or 0
+        parts = np.zeros_like(residuals)
+        if self.repeats is not None:
+            parts = np.square(repeated(readings, max(memory, 1)) / np.asarray(self.repeats))
+        whitening, rows = np.asarray(self.whitening), np.zeros_like(residuals)
+        centre, smoothed = np.zeros_like(residuals[0]), np.zeros_like(residuals[0])
+        for t, residual in enumerate(residuals):
+            off = residual - centre
+            if t < memory:
+                centre = centre + off / (t + 1)
+                continue
+            smoothed = smoothed + self.ewma * (off - smoothed)
+            rows[t] = np.square(smoothed @ whitening) + parts[t]
+            if memory and np.sqrt(rows[t].sum()) < self.freeze:
+                centre = centre + off / (memory + 1)
+        score = np.sqrt(rows.sum(axis=-1))
+        return {
+            "score": score,
+            "contributions": rows,
+            "alarm": held_alarm(score >= ALARM, self.persistence, self.cool_down),
+        }
+
+    def score(self, residuals: np.ndarray, readings: np.ndarray | None = None) -> np.ndarray:
         """(timesteps, channels) residuals in standard deviations -> (timesteps,) score."""
-        return np.linalg.norm(smooth(residuals, self.ewma) @ np.asarray(self.whitening), axis=-1)
+        return self.judge(residuals, readings)["score"]
 
     def save(self, path: Path) -> None:
         write_json(path, asdict(self))
@@ -41,8 +98,11 @@ def load_score(path: Path) -> AnomalyScore:
     """
     try:
         content = json.loads(Path(path).read_text())
-        return AnomalyScore(content["ewma"], tuple(tuple(row) for row in content["whitening"]))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        content["whitening"] = tuple(tuple(row) for row in content["whitening"])
+        if content.get("repeats") is not None:
+            content["repeats"] = tuple(content["repeats"])
+        return AnomalyScore(**content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: missing or damaged ({error}); make it with `edgernn train`") from error
 
 
@@ -55,17 +115,30 @@ def smooth(residuals: np.ndarray, weight: float) -> np.ndarray:
     return smoothed
 
 
-def fit_score(streams: list[np.ndarray], ewma: float, quantile: float, factor: float) -> AnomalyScore:
-    """Whitening and threshold by the residuals of training rows.
+def recentred(residuals: np.ndarray, memory: int) -> np.ndarray:
+    """Residuals (timesteps, channels) less their running mean, that of the last `memory` steps from then on."""
+    off, centre = np.empty_like(residuals), np.zeros_like(residuals[0])
+    for t, residual in enumerate(residuals):
+        off[t] = residual - centre
+        centre = centre + off[t] / min(t + 1, memory + 1)
+    return off
 
-    Args:
-        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream.
-        ewma: weight of the newest residual.
-        quantile: of the training scores; times `factor` it is the threshold.
-    """
-    smoothed = np.concatenate([smooth(stream, ewma) for stream in streams])
-    covariance = smoothed.T @ smoothed / len(smoothed)
-    covariance += np.eye(len(covariance)) * RIDGE * np.trace(covariance) / len(covariance)
-    whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T / np.sqrt(len(covariance))
-    threshold = factor * np.quantile(np.linalg.norm(smoothed @ whitening, axis=-1), quantile)
-    return AnomalyScore(ewma, tuple(tuple(float(v) for v in row) for row in whitening / threshold))
+
+def repeated(readings: np.ndarray, first: int = 1) -> np.ndarray:
+    """(timesteps, channels) -> how many readings right before each were the same; counted from step `first` on."""
+    counts = np.zeros(readings.shape)
+    for t in range(first, len(readings)):
+        same = np.abs(readings[t] - readings[t - 1]) < STANDING_STILL
+        counts[t] = np.where(same, counts[t - 1] + 1, 0)
+    return counts
+
+
+def held_alarm(over: np.ndarray, persistence: int, cool_down: int) -> np.ndarray:
+    """(timesteps,) bool: raised by `persistence` steps in a row `over`, held `cool_down` steps after the last."""
+    alarm, run, left = np.zeros(len(over), bool), 0, 0
+    for t, now in enumerate(over):
+        run = run + 1 if now else 0
+        raised = run >= persistence or (now and left > 0)
+        left = cool_down + 1 if raised else max(left - 1, 0)
+        alarm[t] = left > 0
+    return alarm

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
-from keras_models.anomaly_score import AnomalyScore, fit_score
+from keras_models.anomaly_score import AnomalyScore
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
+from keras_models.fit_score import fit_score
 from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 
@@ -13,15 +14,16 @@ def fit_stream_score(
     model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
 ) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
-    residuals = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
-    anomaly = scenario.anomaly
-    return fit_score(residuals, anomaly.ewma, anomaly.quantile, anomaly.factor)
+    residuals, readings = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
+    return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings)
 
 
 def training_residuals(
     model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
-) -> list[np.ndarray]:
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0.
+
+    Beside them the readings, missing: NaN.
 
     Of the streams whose normal run is longer than the warm-up and the lead.
     """
@@ -33,11 +35,12 @@ def training_residuals(
     for i, (stream, x) in enumerate(zip(streams, normal, strict=True)):
         features[i, : len(x)] = fill_missing(encoding.encode(x, *statistics(stream.name)))
     forecasts = model.predict(features, verbose=0)[0]
-    residuals = []
+    residuals, judged = [], []
     for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
-        residuals.append(np.nan_to_num(readings[warmup + lead :] - forecast[warmup : len(x) - lead]))
-    return residuals
+        judged.append(readings[warmup + lead :])
+        residuals.append(np.nan_to_num(judged[-1] - forecast[warmup : len(x) - lead]))
+    return residuals, judged
 
 
 def _normal_run(stream: RecordedStream) -> np.ndarray:

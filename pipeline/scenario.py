@@ -23,6 +23,9 @@ BUDGETS = (
     "f1",
     "far",
     "mar",
+    "event_recall",
+    "event_delay",
+    "false_alarms_per_100_hours",
     "parity_lsb",
     "step_us_p99",
     "latency_ratio",
@@ -64,7 +67,7 @@ class Column:
 
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
     is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
-    `optional`: files may lack it; its readings are missing there.
+    `optional`: files may lack it; its readings are missing there. `kinds`: of a label, names of its values 1, 2, ...
     """
 
     name: str = entry(toml.text)
@@ -77,6 +80,7 @@ class Column:
     cycles: tuple[float, ...] = entry(toml.list_of(toml.number(above=0.0)), default=())
     header: str | None = entry(toml.text, default=None)
     optional: bool = entry(toml.flag, default=False)
+    kinds: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
 
     def __post_init__(self):
         if self.calendar is not None and self.role == "input":
@@ -155,11 +159,24 @@ class Forecast:
 
 @dataclass(frozen=True, kw_only=True)
 class Anomaly:
-    """The score: EWMA weight per step; the threshold is `factor` times a quantile of the training scores."""
+    """The score, see `keras_models.anomaly_score`.
+
+    Exactly one of two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
+    `false_alarms_per_hour`. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is
+    learned, while the score is below `freeze`. `repeats`: a reading that stands still so many times longer than it ever
+    did is an alarm. `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel,
+    beside the score.
+    """
 
     ewma: float = entry(toml.number(maximum=1.0, above=0.0))
-    quantile: float = entry(toml.number(maximum=1.0, above=0.0))
-    factor: float = entry(toml.number(above=0.0))
+    false_alarm_share: float | None = entry(toml.number(maximum=0.5, above=0.0), default=None)
+    false_alarms_per_hour: float | None = entry(toml.number(above=0.0), default=None)
+    recentre: int | None = entry(toml.whole(1), default=None)
+    freeze: float = entry(toml.number(above=0.0), default=0.5)
+    repeats: float | None = entry(toml.number(1.0), default=None)
+    persistence: int = entry(toml.whole(1), default=1)
+    cool_down: int = entry(toml.whole(0), default=0)
+    contributions: bool = entry(toml.flag, default=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.toml_table import Place
 
 if TYPE_CHECKING:
-    from pipeline.scenario import Column, Scenario
+    from pipeline.scenario import Anomaly, Column, Scenario
 
 RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
@@ -60,6 +60,8 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("role").error("a calendar column is computed from the time and cannot be a label")
     if column.calendar is not None and (column.header is not None or column.optional):
         raise place.at("calendar").error("a calendar column is not in the files; remove header and optional")
+    if column.kinds and column.role != "label":
+        raise place.at("kinds").error("names the values of a label; remove it or set role = \"label\"")
     if column.calendar is not None and (column.minimum, column.maximum) != (None, None):
         raise place.at("calendar").error("a calendar column has no range; remove min and max")
 
@@ -125,9 +127,16 @@ def _forecast(scenario: Scenario, place: Place) -> None:
 
 def _anomaly(scenario: Scenario, place: Place) -> None:
     if scenario.task == "anomaly" and scenario.anomaly is None:
-        raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma, quantile, factor')
+        raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma and false_alarm_share')
     if scenario.task != "anomaly" and scenario.anomaly is not None:
         raise place.at("anomaly").error('belongs to task = "anomaly" only; remove the section')
+    if scenario.anomaly is not None:
+        _threshold(scenario.anomaly, place.at("anomaly"))
+
+
+def _threshold(anomaly: Anomaly, place: Place) -> None:
+    if (anomaly.false_alarm_share is None) == (anomaly.false_alarms_per_hour is None):
+        raise place.error("expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour")
 
 
 def _quantization(scenario: Scenario, place: Place) -> None:

@@ -112,8 +112,7 @@ leads = [5, 5]
 
 [anomaly]
 ewma = 0.1
-quantile = 0.99
-factor = 1.2
+false_alarm_share = 0.01
 
 """
     + NETWORK

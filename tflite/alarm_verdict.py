@@ -2,13 +2,18 @@
 
 import numpy as np
 
-from keras_models.anomaly_score import ALARM, fit_score
+from keras_models.anomaly_score import ALARM
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
+from keras_models.fit_score import fit_score
+from keras_models.pca_alarm import fit_pca_alarm
 from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 from tflite.artifact import Artifact
 from tflite.detection_error import detection_error
 from tflite.drift import drift_figures, joined, run_forms
+from tflite.event_error import EventCount, count_events, event_figures
+
+PCA_SHARE = 0.01  # of normal rows beyond a limit, where the scenario asks for alarms per hour: that needs runs of rows
 
 
 def judge_alarms(
@@ -23,22 +28,58 @@ def judge_alarms(
     Without a label column nothing is known to be wrong: the metric then is the share of rows with an alarm.
 
     Returns:
-        The figures of the validation record (metric, far, mar, drift), and the columns of the trace.
+        The figures of the validation record (metric, far, mar, events, drift), and the columns of the trace.
     """
-    scores, truths, traces, saturated = [], [], [], 0.0
-    for stream in streams:
+    runs_of, rivals_of, truths, traces, saturated = [], [], [], [], 0.0
+    events: dict[str, EventCount] = {}
+    rivals = _rivals(scenario, encoding, streams, dataset)
+    for stream, simple in zip(streams, rivals, strict=True):
         outputs, share = run_forms(artifacts, stream.x, stream.name)
-        judged = stream.tested & stream.observed
-        runs = {run: values[:, 0] for run, values in outputs.items()}
-        label = _label(scenario, stream)
-        scores.append({run: values[judged] for run, values in runs.items()})
+        runs = {run: _alarms(values, scenario) for run, values in outputs.items()}
+        judged, label = stream.tested & stream.observed, _label(scenario, stream)
+        for name, values in {**{run: alarm for run, (_, alarm) in runs.items()}, **simple}.items():
+            blamed = _blamed(outputs[name], scenario, encoding) if name in outputs else None
+            count = count_events(label, values, judged, scenario.data.step_seconds, blamed)
+            events[name] = events[name] + count if name in events else count
+        runs_of.append({run: np.stack(pair, axis=1)[judged] for run, pair in runs.items()})
+        rivals_of.append({name: values[judged] for name, values in simple.items()})
         truths.append(label[judged])
         traces.append(_trace(stream, label, runs, encoding))
         saturated = max(saturated, share)
-    scores, truth = joined(scores), np.concatenate(truths)
-    alarms = {run: values >= ALARM for run, values in scores.items()}
-    rivals = _rivals(scenario, encoding, streams, dataset)
-    return {**_figures(truth, alarms, rivals), "drift": drift_figures(scores, saturated)}, joined(traces)
+    runs, truth = joined(runs_of), np.concatenate(truths)
+    figures = _figures(truth, {run: values[:, 1] > 0.5 for run, values in runs.items()}, joined(rivals_of))
+    if scenario.labels and not np.isnan(truth).all():
+        figures["events"] = _events(scenario, events, list(rivals[0]))
+    drift = drift_figures({run: values[:, 0] for run, values in runs.items()}, saturated)
+    return {**figures, "drift": drift}, joined(traces)
+
+
+def _alarms(outputs: np.ndarray, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
+    """(timesteps,) score and (timesteps,) bool alarm from what a model puts out, in the order of its manifest."""
+    score = outputs[:, 0]
+    return score, outputs[:, 1] > 0.5 if _holds(scenario) else score >= ALARM
+
+
+def _holds(scenario: Scenario) -> bool:
+    return scenario.anomaly.persistence > 1 or scenario.anomaly.cool_down > 0
+
+
+def _blamed(outputs: np.ndarray, scenario: Scenario, encoding: FeatureEncoding) -> np.ndarray | None:
+    """(timesteps,) name of the channel that contributes most, where the model says so."""
+    if not scenario.anomaly.contributions:
+        return None
+    names = np.array([encoding.columns[target] for target in encoding.targets])
+    return names[outputs[:, -len(names) :].argmax(axis=1)]
+
+
+def _events(scenario: Scenario, events: dict[str, EventCount], rivals: list[str]) -> dict[str, dict]:
+    """Figures of every run, and below `rivals` those of each rival."""
+    kinds = scenario.labels[0].kinds
+    figures = {name: event_figures(count, kinds) for name, count in events.items()}
+    return {
+        **{name: one for name, one in figures.items() if name not in rivals},
+        "rivals": {name: figures[name] for name in rivals},
+    }
 
 
 def _figures(truth: np.ndarray, alarms: dict, rivals: dict) -> dict[str, dict]:
@@ -58,19 +99,24 @@ def _figures(truth: np.ndarray, alarms: dict, rivals: dict) -> dict[str, dict]:
     return {"metric": {"name": "f1", **figures.pop("f1")}, **figures}
 
 
-def _rivals(scenario, encoding, streams, dataset) -> dict[str, np.ndarray]:
-    """Alarms at every row, and those of the same score over the readings themselves, without any network."""
+def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]:
+    """Of each stream alarms at every row, and by the readings themselves: the same score, and T2 and Q of PCA."""
     statistics = stream_statistics(dataset, encoding)
     readings = [
         fill_missing(encoding.encode(stream.x, *statistics(stream.name)))[:, list(encoding.targets)]
         for stream in streams
     ]
     normal = [x[~stream.tested] for x, stream in zip(readings, streams, strict=True)]
-    anomaly = scenario.anomaly
-    score = fit_score(normal, anomaly.ewma, anomaly.quantile, anomaly.factor)
-    judged = [stream.tested & stream.observed for stream in streams]
-    alarms = np.concatenate([score.score(x)[rows] >= ALARM for x, rows in zip(readings, judged, strict=True)])
-    return {"always alarm": np.ones_like(alarms), "T2 of the readings, no network": alarms}
+    score = fit_score(normal, scenario.anomaly, scenario.data.step_seconds, normal)
+    pca = fit_pca_alarm(np.concatenate(normal), scenario.anomaly.false_alarm_share or PCA_SHARE)
+    return [
+        {
+            "always alarm": np.ones(len(x), bool),
+            "T2 of the readings, no network": score.judge(x, x)["alarm"],
+            "T2 and Q of PCA, no memory": pca.alarm(x),
+        }
+        for x in readings
+    ]
 
 
 def _label(scenario: Scenario, stream: RecordedStream) -> np.ndarray:
@@ -87,7 +133,7 @@ def _trace(stream: RecordedStream, label: np.ndarray, runs: dict, encoding: Feat
         "part": stream.part,
         "observed": stream.observed,
         "label": label,
-        **{f"score_{form}": runs[form] for form in ("float", "ptq", "quantized")},
-        "alarm": runs["quantized"] >= ALARM,
+        **{f"score_{form}": runs[form][0] for form in ("float", "ptq", "quantized")},
+        "alarm": runs["quantized"][1],
         **{f"x: {name}": stream.x[:, i] for i, name in enumerate(encoding.columns)},
     }

@@ -236,5 +236,5 @@ def _ends(graph: StepGraph, encoding: FeatureEncoding | None, shell: SensorGraph
     if encoding is not None:
         columns = zip(encoding.columns, encoding.units, strict=True)
         inputs[0]["columns"] = [{"name": name, "unit": unit} for name, unit in columns]
-        outputs[0] |= shell.output_form
+        outputs = [output | shell.output_form.get(output["name"], {}) for output in outputs]
     return {"inputs": inputs, "outputs": outputs, "states": [end(name, read) for name, read, _ in graph.states]}

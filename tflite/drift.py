@@ -15,18 +15,25 @@ FORMS = ("float", "ptq", "quantized")
 RUNS = {**{form: (form, "litert") for form in FORMS}, "quantized_tflm": ("quantized", "tflm")}
 
 
-def run_stream(runtime: StepRuntime, xs: Sequence[np.ndarray], title: str = "") -> tuple[np.ndarray, float]:
-    """Steps a model with one output freely over (timesteps, features) from a reset.
+def run_stream(
+    runtime: StepRuntime, xs: Sequence[np.ndarray], title: str = "", names: Sequence[str] = ()
+) -> tuple[np.ndarray, float]:
+    """Steps a model freely over (timesteps, features) from a reset.
+
+    Args:
+        names: the order of several outputs.
 
     Returns:
-        Outputs (timesteps, outputs), and the share of integer state elements at a limit of their type.
+        Outputs (timesteps, outputs), those of several side by side, and the share of integer state elements at a limit
+        of their type.
     """
     runtime.reset()
     limits = {s.name: np.iinfo(s.dtype) for s in runtime.state_specs if s.is_quantized}
-    outputs = np.empty((len(xs), *runtime.outputs[0].shape), np.float32)
+    outputs = np.empty((len(xs), sum(output.shape[-1] for output in runtime.outputs)), np.float32)
     saturated = elements = 0
     for t, x in enumerate(track(xs, title, transient=True, disable=not sys.stderr.isatty())):
-        outputs[t] = runtime.step(x)
+        output = runtime.step(x)
+        outputs[t] = np.concatenate([output[name] for name in names]) if isinstance(output, dict) else output
         if limits and t % 16 == 0:  # every state of every step would cost more than the step itself
             for name, values in runtime.states.items():
                 if name in limits:
@@ -47,15 +54,17 @@ def model_in_sight(artifact: Artifact) -> bytes:
 
 
 def run_forms(artifacts: dict[str, Artifact], xs: np.ndarray, title: str) -> tuple[dict[str, np.ndarray], float]:
-    """Outputs (timesteps, outputs) of every run over a stream; saturated share of the shipped model's states."""
+    """Outputs (timesteps, outputs) of every run over a stream, in the order of the manifest; saturated share of the
+    shipped model's states."""
     outputs, saturated = {}, {}
     for run, (form, runtime) in RUNS.items():
         model = load_model(artifacts[form].tflite, runtime)
-        outputs[run], saturated[run] = run_stream(model, xs, f"{title} {run}")
+        names = [output["name"] for output in artifacts[form].manifest["outputs"]]
+        outputs[run], saturated[run] = run_stream(model, xs, f"{title} {run}", names)
     shipped = artifacts["quantized"]
     in_sight = model_in_sight(shipped)
     if in_sight is not shipped.tflite:
-        _, saturated["quantized"] = run_stream(load_model(in_sight), xs, f"{title} states")
+        _, saturated["quantized"] = run_stream(load_model(in_sight), xs, f"{title} states", names)
     return outputs, saturated["quantized"]
 
 

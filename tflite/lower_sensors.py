@@ -12,12 +12,14 @@ from keras_models.anomaly_score import AnomalyScore
 from keras_models.feature_encoding import CLIP, FeatureEncoding
 from tflite.graph_operators import dequantize
 from tflite.lower_model import lower_model
+from tflite.lower_score import ScoreGraph
+from tflite.shell_operators import ShellOperators
 from tflite.step_graph import StepGraph, StepGraphBuilder
 
 PLAUSIBLE = 1e30  # |reading| must be below: excludes infinities and, comparing false, NaN
 
 
-class SensorGraph:
+class SensorGraph(ShellOperators):
     """Builds the step graph of one network inside its sensor shell."""
 
     def __init__(
@@ -30,15 +32,16 @@ class SensorGraph:
         if encoding.readings is not None and (score is None or encoding.cycles):
             raise ValueError("mean and spread learned on the device go with a score and without calendar columns")
         self.model, self.encoding, self.score, self.state = model, encoding, score, state
-        self.builder = StepGraphBuilder()
+        super().__init__(StepGraphBuilder())
         self.output_form = {}
 
     def build(self) -> StepGraph:
-        """The graph; afterwards `output_form` says unit, leads and quantum of the output for the manifest.
+        """The graph; afterwards `output_form` says unit, leads and quantum of each output for the manifest, by name.
 
         Signature: step(x, h0.., forecast, ...) -> (forecast | score, h0.., forecast, ...).
 
-        x: (1, columns) raw readings. Output `forecast`: (1, leads * targets) in real units, or `score`: (1, 1).
+        x: (1, columns) raw readings. Output `forecast`: (1, leads * targets) in real units, or `score`: (1, 1) and what
+        the score has beside it.
         """
         x = self._tensor("x", len(self.encoding.columns))
         self.builder.inputs.append(("x", x))
@@ -51,22 +54,9 @@ class SensorGraph:
             state=self.state,
         )
         self._state("last_forecast", self.previous, self._following(following, calendar))
-        output = self._forecast(forecast) if self.score is None else self._score(readings, forecast)
-        self.builder.outputs.append(output)
+        outputs = [self._forecast(forecast)] if self.score is None else self._scored(readings, forecast)
+        self.builder.outputs += outputs
         return self.builder.build()
-
-    def _op(self, kind, inputs, name, width, dtype=None, **options) -> str:
-        return self.builder.op(kind, inputs, self._tensor(name, width, dtype=dtype), **options)
-
-    def _tensor(self, name, width, affine=None, dtype=None) -> str:
-        """A tensor of the shell; the prefix keeps its name apart from those of the layers."""
-        return self.builder.tensor(f"sensors/{name}", width, affine, dtype)
-
-    def _constant(self, name, values) -> str:
-        return self.builder.constant(name, np.atleast_2d(np.asarray(values, np.float32)))
-
-    def _state(self, name: str, read: str, written: str) -> None:
-        self.builder.states.append((name, read, written))
 
     def _fill_missing(self, x: str) -> tuple[str, str | None]:
         """Standardized readings (1, measured), and calendar values or None, none of them missing any more."""
@@ -173,12 +163,13 @@ class SensorGraph:
         """Output `forecast`: real units, lead after lead, each with every target."""
         enc, width, affine = self.encoding, self.builder.width(forecast), self.builder.affine(forecast)
         targets = [enc.columns[target] for target in enc.targets]
-        self.output_form = {
+        form = {
             "targets": targets,
             "unit": enc.units[enc.targets[0]],
             "leads": list(enc.leads),
             "quantum": max(affine.scale * enc.std[t] for t in enc.targets) if affine else None,
         }
+        self.output_form = {"forecast": form}
         std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
         spread = self._op(
             "MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width
@@ -188,43 +179,32 @@ class SensorGraph:
             real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], "forecast", width)
         return "forecast", real
 
-    def _score(self, readings: str, forecast: str) -> tuple[str, str]:
-        """Output `score`: 1.0 is the alarm; 0 until the forecasts judged were made by a settled network."""
-        enc, channels, weight = self.encoding, self.builder.width(forecast), self.score.ewma
-        self.output_form = {"unit": "1", "quantum": None}
-        residual = self._op(
-            "SUB", [self._targets(readings), dequantize(self.builder, self._pending(forecast))], "residual", channels
-        )
-        smoothed = self._tensor("previous_residual", channels)
-        change = self._op(
-            "MUL",
-            [self._op("SUB", [residual, smoothed], "residual_change", channels), self._constant("ewma", [weight])],
-            "weighted_change",
-            channels,
-        )
-        moved = self._op("ADD", [smoothed, change], "moved_residual", channels)
-        settled = self._settled(enc.leads[0] + (enc.readings or 0))
-        new_smoothed = self._op(
-            "SELECT_V2",
-            [settled, moved, self._constant("rest_residual", np.zeros(channels))],
-            "smoothed_residual",
-            channels,
-        )
-        self._state("residual", smoothed, new_smoothed)
-        whitening = np.asarray(self.score.whitening, np.float32)
-        white = self._op(
-            "BATCH_MATMUL", [new_smoothed, self._constant("whitening", whitening.T)], "white", channels, adjY=True
-        )
-        square = self._op("MUL", [white, white], "square", channels)
-        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
-        total = self._op("SUM", [square, axis], "total", 1, keepDims=True)
-        return "score", self._op("SQRT", [total], "score", 1)
+    def _scored(self, readings: str, forecast: str) -> list[tuple[str, str]]:
+        """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""
+        enc, channels = self.encoding, self.builder.width(forecast)
+        self.output_form = {"score": {"unit": "1", "quantum": None}}
+        if self.score.contributions:
+            self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
+        due = dequantize(self.builder, self._pending(forecast))
+        graph = ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
+        return graph.outputs(self._targets(readings), due)
 
     def _targets(self, readings: str) -> str:
-        if self.encoding.targets == tuple(range(self.encoding.measured)):
+        """The readings that are forecast: all, a stretch cut out without arithmetic, or picked by a matrix."""
+        targets, measured = self.encoding.targets, self.encoding.measured
+        first, last = targets[0], targets[-1]
+        if targets == tuple(range(measured)):
             return readings
-        chosen = np.zeros((len(self.encoding.targets), self.encoding.measured), np.float32)
-        chosen[np.arange(len(chosen)), list(self.encoding.targets)] = 1
+        if targets == tuple(range(first, last + 1)):
+            sizes = {"before": first, "targets": len(targets), "behind": measured - last - 1}
+            sizes = {name: size for name, size in sizes.items() if size}
+            parts = {name: self._tensor(name, size) for name, size in sizes.items()}
+            axis = self.builder.constant("axis", np.array(1, np.int32))
+            lengths = self.builder.constant("stretches", np.array(list(sizes.values()), np.int32))
+            self.builder.op("SPLIT_V", [readings, lengths, axis], list(parts.values()), numSplits=len(parts))
+            return parts["targets"]
+        chosen = np.zeros((len(targets), measured), np.float32)
+        chosen[np.arange(len(chosen)), list(targets)] = 1
         return self._op("BATCH_MATMUL", [readings, self._constant("chosen", chosen)], "targets", len(chosen), adjY=True)
 
     def _pending(self, forecast: str) -> str:
@@ -245,12 +225,3 @@ class SensorGraph:
             )
         self._state("pending", before, after)
         return due
-
-    def _settled(self, steps: int) -> str:
-        """bool (1, 1): more than `steps` steps have passed since the reset."""
-        age = self._tensor("previous_age", 1)
-        limit = self._constant("settled_age", [steps])
-        older = self._op("ADD", [age, self._constant("unit", [1.0])], "older", 1)
-        capped = self._op("MINIMUM", [older, self._constant("age_cap", [steps + 1])], "age", 1)
-        self._state("age", age, capped)
-        return self._op("LESS", [limit, capped], "settled", 1, "bool")

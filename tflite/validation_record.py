@@ -11,6 +11,7 @@ SECTIONS = {
     "metric": dict,
     "far": dict,
     "mar": dict,
+    "events": dict,
     "drift": dict,
     "memory": dict,
     "latency_us": dict,

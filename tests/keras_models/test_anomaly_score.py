@@ -1,9 +1,27 @@
 """The anomaly score by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
-from keras_models.anomaly_score import AnomalyScore, fit_score, load_score, smooth
+from keras_models.anomaly_score import AnomalyScore, held_alarm, load_score, recentred, repeated, smooth
+from keras_models.fit_score import fit_score, robust_covariance, threshold_by_rate
+from pipeline.scenario import Anomaly
+from pipeline.user_error import UserError
+
+EYE = ((1.0, 0.0), (0.0, 1.0))
+
+
+def fitted(streams, readings=None, **settings):
+    return fit_score(streams, Anomaly(**{"ewma": 1.0, "false_alarm_share": 0.01, **settings}), 1.0, readings)
+
+
+def correlated(count=4000, seed=0):
+    """Two channels that move together."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=count)
+    return np.stack([common + 0.2 * rng.normal(size=count), 3 * common + 0.6 * rng.normal(size=count)], axis=1)
 
 
 def test_smooth_by_hand():
@@ -16,43 +34,123 @@ def test_score_by_hand():
     np.testing.assert_allclose(score.score(np.array([[1.5, 4.0], [0.0, 0.0]])), [5.0, 0.0])
 
 
-def correlated(count=4000, seed=0):
-    """Two channels that move together."""
-    rng = np.random.default_rng(seed)
-    common = rng.normal(size=count)
-    return np.stack([common + 0.2 * rng.normal(size=count), 3 * common + 0.6 * rng.normal(size=count)], axis=1)
+def test_contributions_are_never_negative_and_add_up_to_the_squared_score():
+    score = fitted([correlated()], ewma=0.2)
+    judged = score.judge(correlated(300, seed=5))
+    assert (judged["contributions"] >= 0).all()
+    np.testing.assert_allclose(judged["contributions"].sum(axis=1), judged["score"] ** 2)
 
 
-def test_threshold_is_the_quantile_of_training_scores_times_the_factor():
+def test_the_channel_that_is_off_contributes_most():
+    """Channels that are correlated at .6: what one does must not be blamed on the other."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(5000, 1))
+    score = fitted([common + 0.8 * rng.normal(size=(5000, 3))])
+    assert score.judge(10 * np.eye(3))["contributions"].argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_the_share_of_false_alarms_is_what_was_asked_for():
     streams = [correlated(seed=1), correlated(500, seed=2)]
-    score = fit_score(streams, ewma=0.3, quantile=0.99, factor=1.5)
-    scores = np.concatenate([score.score(stream) for stream in streams])
-    assert np.quantile(scores, 0.99) == pytest.approx(1 / 1.5)
+    score = fitted(streams, ewma=0.3, false_alarm_share=0.02)
+    alarms = np.concatenate([score.score(stream) >= 1 for stream in streams])
+    assert alarms.mean() == pytest.approx(0.02, abs=2 / 4500)
+
+
+def test_a_rate_rarer_than_the_training_rows_can_show():
+    """Independent exponential scores: reached once in n steps is log(n), whatever was seen."""
+    scores = [np.random.default_rng(seed).exponential(size=20_000) for seed in range(3)]
+    assert threshold_by_rate(scores, 1e-6) == pytest.approx(np.log(1e6), rel=0.05)
 
 
 def test_it_is_hotellings_distance():
-    """Without smoothing: sqrt(r' C^-1 r), up to one factor and the small ridge."""
+    """Without smoothing: sqrt(r' C^-1 r), up to one factor, the small ridge and the share of rows trusted."""
     residuals = correlated()
-    score = fit_score([residuals], ewma=1.0, quantile=0.99, factor=1.0).score(residuals)
+    score = fitted([residuals]).score(residuals)
     inverse = np.linalg.inv(residuals.T @ residuals / len(residuals))
     distance = np.sqrt(np.einsum("ti,ij,tj->t", residuals, inverse, residuals))
     np.testing.assert_allclose(score / distance, np.median(score / distance), rtol=0.05)
 
 
+def test_rows_far_out_do_not_widen_the_covariance():
+    """Three per cent of the rows a hundred standard deviations away: the covariance of all is a hundred times wider."""
+    rows = np.random.default_rng(0).normal(size=(5000, 2))
+    expected = robust_covariance(rows)
+    rows[:150] += 100
+    np.testing.assert_allclose(robust_covariance(rows), expected, atol=0.1)
+
+
 def test_channels_that_part_are_an_anomaly():
     """Each within its own spread, together impossible: what a threshold per channel cannot see."""
-    score = fit_score([correlated()], ewma=1.0, quantile=0.99, factor=1.0)
-    together, apart = score.score(np.array([[1.0, 3.0], [1.0, -3.0]]))
+    together, apart = fitted([correlated()]).score(np.array([[1.0, 3.0], [1.0, -3.0]]))
     assert together < 1 < apart
 
 
-def test_channels_that_moved_as_one_do_not_break_it():
+def test_channels_that_moved_as_one_or_not_at_all_do_not_break_it():
     common = np.random.default_rng(0).normal(size=(500, 1))
-    score = fit_score([np.concatenate([common, common], axis=1)], ewma=0.5, quantile=0.99, factor=1.0)
-    assert np.isfinite(score.whitening).all()
+    for stream in (np.concatenate([common, common], axis=1), np.concatenate([common, 0 * common], axis=1), 0 * common):
+        assert np.isfinite(fitted([stream], ewma=0.5).whitening).all()
+
+
+def test_recentred_by_hand():
+    """The mean of all before; from `memory` residuals on the last ones count 1 / (memory + 1)."""
+    np.testing.assert_allclose(recentred(np.array([[4.0], [2.0], [6.0], [5.0]]), 2)[:, 0], [4, -2, 3, 1])
+
+
+def test_a_constant_offset_is_learned_away_and_a_fault_is_not():
+    score = AnomalyScore(0.5, EYE, recentre=20, freeze=0.5)
+    residuals = np.full((400, 2), [3.0, -7.0])
+    assert score.score(residuals).max() == 0
+    residuals[200:, 0] += 2.0
+    scores = score.score(residuals)
+    assert scores[200:].min() >= 0.5 and scores[-1] == pytest.approx(2.0, abs=0.1), "frozen as soon as it shows"
+    thawed = AnomalyScore(0.5, EYE, recentre=20, freeze=1e9).score(residuals)
+    assert thawed[-1] < 0.01, "without the freeze it is learned away, or this test says nothing"
+
+
+def test_repeats_by_hand():
+    readings = np.array([[1.0, 5.0], [1.0, 6.0], [1.0, 6.0], [2.0, np.nan], [2.0, 6.0]])
+    assert repeated(readings).T.tolist() == [[0, 1, 2, 0, 1], [0, 0, 1, 0, 0]]
+
+
+def test_a_reading_that_stands_still_is_an_alarm_of_its_own():
+    rng = np.random.default_rng(0)
+    readings = np.round(rng.normal(size=(3000, 2)), 1)
+    longest = repeated(readings).max(axis=0)
+    score = fitted([0 * readings], [readings], repeats=1.5)
+    assert score.repeats == tuple(1.5 * longest)
+    readings[100:, 1] = 0.3
+    judged = score.judge(0 * readings, readings)
+    first = np.flatnonzero(judged["score"] >= 1)[0]
+    assert first == 100 + np.ceil(1.5 * longest[1])
+    assert judged["contributions"][first].argmax() == 1
+
+
+def test_a_sensor_that_never_moved_in_training_does_not_alarm_by_resting():
+    readings = np.zeros((500, 1))
+    score = fitted([np.random.default_rng(0).normal(size=(500, 1))], [readings], repeats=1.2)
+    assert score.judge(0 * readings, readings)["score"].max() < 1
+
+
+@pytest.mark.parametrize(("persistence", "cool_down", "expected"), [
+    (1, 0, "0110100111"), (2, 0, "0010000011"), (1, 1, "0111110111"), (2, 2, "0011111111"), (3, 5, "0000000001")])
+def test_persistence_and_cool_down_by_hand(persistence, cool_down, expected):
+    over = np.array([int(c) for c in "0110100111"]) > 0
+    assert "".join(str(int(a)) for a in held_alarm(over, persistence, cool_down)) == expected
+
+
+def test_a_normal_run_shorter_than_the_centre_needs():
+    with pytest.raises(UserError, match="anomaly.recentre: expected fewer steps .* 50 .* got 60"):
+        fitted([correlated(50)], recentre=60)
 
 
 def test_saved_and_loaded(tmp_path):
-    score = fit_score([correlated(100)], 0.3, 0.9, 1.1)
-    score.save(tmp_path / "score.json")
-    assert load_score(tmp_path / "score.json") == score
+    for score in (fitted([correlated(100)]), AnomalyScore(0.1, EYE, 5, 0.3, (4.0, 2.5), 2, 3, True)):
+        score.save(tmp_path / "score.json")
+        assert load_score(tmp_path / "score.json") == score
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", json.dumps({"ewma": 0.1}), json.dumps({"ewma": 1, "whitening": 3})])
+def test_damaged(tmp_path, damage):
+    (tmp_path / "score.json").write_text(damage)
+    with pytest.raises(UserError, match="score.json: missing or damaged .*edgernn train"):
+        load_score(tmp_path / "score.json")

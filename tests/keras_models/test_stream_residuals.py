@@ -28,7 +28,7 @@ def test_the_normal_run_of_every_stream_that_is_long_enough():
     long = recorded("a", ["train"] * 20 + ["embargo"] * 3 + ["validation"] * 10 + ["embargo"] * 4 + ["test"] * 9, 1)
     streams = [recorded("0", ["test"] * 50, 2), long, recorded("b", ["train"] * (5 + LEAD), 3)]
     model = SimpleNamespace(predict=zero_forecasts)
-    (residuals,) = training_residuals(model, PLAIN, {}, streams, warmup=5)
+    ((residuals,), (readings,)) = training_residuals(model, PLAIN, {}, streams, warmup=5)
     mean, std = np.array(PLAIN.mean), np.array(PLAIN.std)
     expected = ((long.x[5 + LEAD : 33, :2] - mean) / std)[:, list(PLAIN.targets)]
     np.testing.assert_allclose(residuals, expected, rtol=1e-4, atol=1e-5)

@@ -91,7 +91,7 @@ class Job:
     # Changes that make it an anomaly scenario.
     anomaly = (
         ('task = "forecast"', 'task = "anomaly"'),
-        ("leads = [1, 2]", "leads = [2, 2]\n\n[anomaly]\newma = 0.1\nquantile = 0.9\nfactor = 1.0"),
+        ("leads = [1, 2]", "leads = [2, 2]\n\n[anomaly]\newma = 0.1\nfalse_alarm_share = 0.1"),
     )
 
     folder: Path

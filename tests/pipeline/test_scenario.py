@@ -113,9 +113,25 @@ def test_calendar_columns_are_known_in_advance(job):
         ("[model]", '[normalize]\nby = "stream"\nrows = 20\n[model]', 'normalize.by: by = "stream"'),
         (
             'task = "forecast"',
-            'task = "anomaly"\nanomaly = {ewma = 0.1, quantile = 0.9, factor = 1.0}',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1}',
             "forecast.leads: an anomaly is scored by one lead",
         ),
+        (
+            'task = "forecast"',
+            'task = "anomaly"\nanomaly = {ewma = 0.1}',
+            "anomaly: expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour",
+        ),
+        (
+            'task = "forecast"',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1, false_alarms_per_hour = 1.0}',
+            "anomaly: expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour",
+        ),
+        (
+            'task = "forecast"',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1, recentre = 0}',
+            "anomaly.recentre: expected a whole number",
+        ),
+        ('role = "label"', 'role = "input"\nkinds = ["leak"]', 'columns["fault"].kinds: names the values of a label'),
         ("[model]", "[model", "is not valid TOML"),
         ("[model]", "[[model]]", "model: expected a table of keys and values"),
     ],

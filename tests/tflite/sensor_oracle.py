@@ -32,6 +32,8 @@ class SensorOracle:
         self.first = [[] for _ in range(self.measured)]
         self.pending = deque([np.zeros(len(encoding.targets))] * encoding.leads[0])
         self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
+        self.centre, self.before, self.repeats = np.zeros((3, len(encoding.targets)))
+        self.over, self.hold = 0, 0
 
     def statistics(self, x):
         enc = self.encoding
@@ -68,12 +70,37 @@ class SensorOracle:
         return (np.maximum(real, 0) if enc.non_negative else real).reshape(-1)
 
     def alarm(self, readings, forecast):
-        residual = readings - self.pending.popleft()
+        """Score, alarm where it is more than that, and contributions where asked for, side by side."""
+        score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0)
+        residual = readings - self.pending.popleft() - self.centre
         self.pending.append(forecast)
         self.age += 1
-        if self.age > self.encoding.leads[0] + (self.encoding.readings or 0):
-            self.smoothed = self.smoothed + self.score.ewma * (residual - self.smoothed)
-        return np.array([np.linalg.norm(self.smoothed @ np.array(self.score.whitening))])
+        memory = score.recentre or 0
+        number = min(max(self.age - first, 0), memory + 1)
+        same = np.abs(readings - self.before) < 1e-6
+        self.before = readings
+        scored = self.age > first + memory
+        self.repeats = np.where(same & scored, self.repeats + 1, 0)
+        if scored:
+            self.smoothed = self.smoothed + score.ewma * (residual - self.smoothed)
+        parts = (self.smoothed @ np.array(score.whitening)) ** 2
+        if score.repeats is not None:
+            parts = parts + (self.repeats / np.array(score.repeats)) ** 2
+        value = np.sqrt(parts.sum())
+        if memory and number and value < score.freeze:
+            self.centre = self.centre + residual / number
+        outputs = [[value]]
+        if score.persistence > 1 or score.cool_down:
+            outputs.append([self.held(value >= 1)])
+        return np.concatenate([*outputs, parts] if score.contributions else outputs)
+
+    def held(self, over):
+        self.over = self.over + 1 if over else 0
+        if over and (self.over >= self.score.persistence or self.hold):
+            self.hold = self.score.cool_down + 1
+        elif self.hold:
+            self.hold -= 1
+        return float(self.hold > 0)
 
     def run(self, xs):
         return np.stack([self.step(x.astype(np.float64)) for x in xs])

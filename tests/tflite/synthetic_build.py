@@ -84,8 +84,7 @@ validation = 10
 leads = [5, 5]
 [anomaly]
 ewma = 0.05
-quantile = 0.999
-factor = 1.5
+false_alarm_share = 0.001
 """
     + SHARED
     + """
@@ -141,6 +140,20 @@ ANOMALY_RECORD = {
     },
     "far": {"float": 0.2, "quantized": 0.21, "ptq": 0.22},
     "mar": {"float": 0.17, "quantized": 0.18},
+    "events": {
+        "float": {"number": 5, "recall": 1.0, "median_delay": 3.0, "false_alarms_per_100_hours": 12.5},
+        "quantized": {
+            "number": 5,
+            "recall": 0.8,
+            "median_delay": 4.0,
+            "false_alarms": 2,
+            "hours": 16.0,
+            "false_alarms_per_100_hours": 12.5,
+            "blamed": {"Current": 4},
+            "kinds": {"shut_valve": {"number": 5, "recall": 0.8, "blamed": {"Current": 4}}},
+        },
+        "rivals": {"always alarm": {"number": 5, "recall": 0.0, "false_alarms_per_100_hours": 0.0}},
+    },
 }
 
 

@@ -54,8 +54,15 @@ def missing_some(xs, seed=2):
 
 
 def run(model, xs, options):
+    """Outputs side by side, a score's in the order score, alarm, contributions."""
     runtime = load_model(model, **options)
-    return np.stack([runtime.step(x) for x in xs])
+    return np.stack([side_by_side(runtime.step(x)) for x in xs])
+
+
+def side_by_side(output):
+    if not isinstance(output, dict):
+        return output
+    return np.concatenate([output[name] for name in ("score", "alarm", "contributions") if name in output])
 
 
 def float_model(net, encoding, score=None):
@@ -123,7 +130,7 @@ def test_several_targets_and_leads_are_ordered_lead_after_lead(way):
 
 
 @pytest.mark.parametrize("lead", [1, 2, 30])
-@pytest.mark.parametrize("targets", [(0, 1, 2), (1,), (2, 0)], ids=str)
+@pytest.mark.parametrize("targets", [(0, 1, 2), (1,), (1, 2), (2, 0)], ids=str)
 def test_score(way, lead, targets):
     """Forecasts wait `lead` steps for the reading they speak of; 0 until the first is due."""
     encoding = dataclasses.replace(PUMP, leads=(lead, lead), targets=targets)
@@ -143,6 +150,67 @@ def test_score_is_the_score_of_numpy_residuals(way):
     forecast, _ = net.predict(np.clip(standardized, -5, 5)[None], verbose=0)
     residuals = np.clip(standardized, -5, 5)[4:] - forecast[0, :-4]
     assert_close(run(float_model(net, encoding, SCORE3), xs, way)[4:, 0], SCORE3.score(residuals))
+
+
+# Each part of a score alone, then all of them; thresholds that the streams of these tests cross both ways.
+PARTS = {
+    "contributions": {"contributions": True},
+    "recentre": {"recentre": 12, "freeze": 0.8},
+    "repeats": {"repeats": (3.0, 4.5, 2.0)},
+    "persistence": {"persistence": 3},
+    "cool_down": {"cool_down": 4},
+    "all": {"recentre": 12, "freeze": 0.8, "repeats": (3.0, 4.5, 2.0), "persistence": 2, "cool_down": 3,
+            "contributions": True},
+}  # fmt: skip
+
+
+def stuck_stream():
+    """Readings that are missing here and there, and three stretches in which a sensor says the same."""
+    xs = missing_some(pump_stream(200))
+    for channel, begin, end in ((0, 60, 75), (1, 90, 92), (2, 120, 160)):
+        xs[begin:end, channel] = xs[58, channel] if np.isfinite(xs[58, channel]) else 1.0
+    return xs
+
+
+@pytest.mark.parametrize("way", [*WAYS, "c"])
+@pytest.mark.parametrize(("part", "encoding"), [*((part, PUMP) for part in PARTS), ("all", LEARNED)])
+def test_every_part_of_a_score(way, part, encoding):
+    encoding, way = dataclasses.replace(encoding, leads=(3, 3)), WAYS.get(way, {"runtime": way})
+    score = dataclasses.replace(SCORE3, whitening=tuple((2 * np.array(SCORE3.whitening)).tolist()), **PARTS[part])
+    net, xs = forecaster(encoding), stuck_stream()
+    expected = SensorOracle(net, encoding, score).run(xs)
+    alarms = expected[:, 0] >= 1 if not score.has_alarm else expected[:, 1] > 0
+    assert 0 < alarms.mean() < 0.95, "an alarm must come and go for this test to mean anything"
+    assert_close(run(float_model(net, encoding, score), xs, way), expected)
+
+
+def test_parts_a_score_does_not_use_cost_nothing():
+    net = forecaster(PUMP)
+    plain, full = (len(float_model(net, PUMP, dataclasses.replace(SCORE3, **part))) for part in ({}, PARTS["all"]))
+    assert plain < full < plain + 4000
+    assert len(float_model(net, PUMP, dataclasses.replace(SCORE3, contributions=True))) < plain + 250
+
+
+def test_score_with_all_parts_is_the_twin_over_arrays(way):
+    """`AnomalyScore.judge`, which thresholds are fitted with, and the graph."""
+    encoding = dataclasses.replace(PUMP, leads=(4, 4))
+    score = dataclasses.replace(SCORE3, **PARTS["all"])
+    net, xs = forecaster(encoding), pump_stream(200)
+    xs[60:75, 0], xs[120:160, 2] = xs[59, 0], xs[119, 2]
+    standardized = np.clip((xs - np.float32(encoding.mean)) / np.float32(encoding.std), -5, 5)
+    forecast, _ = net.predict(standardized[None], verbose=0)
+    judged = score.judge(standardized[4:] - forecast[0, :-4], standardized[4:])
+    expected = np.column_stack([judged["score"], judged["alarm"], judged["contributions"]])
+    assert_close(run(float_model(net, encoding, score), xs, way)[4:], expected)
+
+
+def test_a_channel_missing_in_the_field(way):
+    """It is replaced by its own forecasts: the score stays finite, the others are judged on, it is not blamed."""
+    score = dataclasses.replace(SCORE3, **PARTS["all"])
+    net, xs = forecaster(PUMP), pump_stream(150)
+    xs[:, 1] = np.nan
+    ours = run(float_model(net, PUMP, score), xs, way)
+    assert_close(ours, SensorOracle(net, PUMP, score).run(xs))
 
 
 @pytest.mark.parametrize("lead", [1, 5])

@@ -12,6 +12,7 @@ from synthetic_build import ANOMALY_RECORD, FLOAT_RECORD, FORECAST_RECORD, make_
 from pipeline.user_error import UserError
 from tflite.report import write_report
 from tflite.report.anomaly_pictures import read_streams, runs
+from tflite.report.event_table import event_rows
 from tflite.report.forecast_pictures import Series, contrasting_windows, wape
 from tflite.report.picture import PALETTE, draw_picture
 
@@ -399,3 +400,12 @@ def test_dollars_in_a_picture_are_dollars():
         narrow_height=1,
     )
     assert "a$b_c$d" in picture.wide
+
+
+def test_events_are_told_by_kind_beside_the_rivals():
+    rows = event_rows(ANOMALY_RECORD, "int8")
+    assert [(row["name"], row["kind"]) for row in rows] == [
+        ("float32", "ours"), ("int8 shipped", "shipped"), ("shut valve", "part"), ("always alarm", "rival")]
+    assert (rows[1]["recall"], rows[1]["delay"], rows[1]["false"]) == ("80.00 %", "4 s", "12.5")
+    assert rows[2]["delay"] == "not half of them" and rows[2]["blamed"] == "Current 4"
+    assert event_rows({}, "int8") == []

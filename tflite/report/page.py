@@ -7,6 +7,7 @@ from pipeline.atomic_write import atomic_write
 from tflite.budget_table import verdict
 from tflite.figure_text import figure_text
 from tflite.report.anomaly_pictures import anomaly_pictures
+from tflite.report.event_table import event_rows
 from tflite.report.evidence import gather_evidence
 from tflite.report.forecast_pictures import forecast_pictures
 from tflite.report.form_table import form_note, form_rows
@@ -99,6 +100,7 @@ def page_content(scenario, evidence):
         "budgets": budget_rows(evidence.gates),
         "checked": evidence.gates is not None,
         "quality": quality,
+        "events": event_rows(record, ours),
         "quality_note": quality_note(record, quality),
         "metric_name": str((record.get("metric") or {}).get("name") or "metric").upper(),
         "direction": direction_text((record.get("metric") or {}).get("name")),

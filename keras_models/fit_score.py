@@ -1,0 +1,117 @@
+"""Whitening and threshold of an anomaly score, by the residuals of normal rows."""
+
+import math
+
+import numpy as np
+
+from keras_models.anomaly_score import AnomalyScore, recentred, repeated, smooth
+from pipeline.scenario import Anomaly
+from pipeline.user_error import UserError
+
+RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
+KEPT, CONCENTRATIONS = 0.95, 5  # share of the rows a robust covariance trusts; steps until it hardly moves
+PEAKS_FROM = 0.98  # quantile of the scores over which a peak counts as one of the tail
+
+
+def fit_score(
+    streams: list[np.ndarray], anomaly: Anomaly, step_seconds: float, readings: list[np.ndarray] | None = None
+) -> AnomalyScore:
+    """The score of a scenario's section [anomaly].
+
+    Args:
+        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream.
+        step_seconds: of one step, for alarms per hour.
+        readings: the standardized readings beside them, for channels that stand still.
+
+    Raises:
+        UserError: no stream is longer than `recentre`.
+    """
+    memory = anomaly.recentre or 0
+    long = [i for i, stream in enumerate(streams) if len(stream) > memory]
+    if not long:
+        raise UserError(
+            f"anomaly.recentre: expected fewer steps than the longest normal run has, {max(map(len, streams))} after "
+            f"warm-up and lead, got {memory}"
+        )
+    smoothed = [_smoothed(streams[i], anomaly.ewma, memory) for i in long]
+    whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed)))
+    squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
+    threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
+    return AnomalyScore(
+        anomaly.ewma,
+        tuple(tuple(float(value) for value in row) for row in whitening / threshold),
+        anomaly.recentre,
+        anomaly.freeze,
+        None if anomaly.repeats is None else most_repeats([readings[i] for i in long], anomaly.repeats),
+        anomaly.persistence,
+        anomaly.cool_down,
+        anomaly.contributions,
+    )
+
+
+def _smoothed(residuals: np.ndarray, ewma: float, memory: int) -> np.ndarray:
+    """What the score squares, from the first step with a score on; normal rows never freeze the centre."""
+    if not memory:
+        return smooth(residuals, ewma)
+    return smooth(recentred(residuals, memory)[memory:], ewma)
+
+
+def robust_covariance(rows: np.ndarray) -> np.ndarray:
+    """(channels, channels) covariance about zero of the rows that are not far out.
+
+    Concentration steps as in FAST-MCD (Rousseeuw and Van Driessen, A Fast Algorithm for the Minimum Covariance
+    Determinant Estimator, Technometrics 1999) from the covariance of all rows; what its scale lacks, the threshold has.
+    """
+    covariance = _covariance(rows)
+    for _ in range(CONCENTRATIONS):
+        distance = np.square(rows @ symmetric_whitening(covariance)).sum(axis=-1)
+        covariance = _covariance(rows[distance <= np.quantile(distance, KEPT)])
+    return covariance
+
+
+def _covariance(rows: np.ndarray) -> np.ndarray:
+    covariance = rows.T @ rows / len(rows)
+    return covariance + np.eye(len(covariance)) * (RIDGE * np.trace(covariance) / len(covariance) or 1.0)
+
+
+def symmetric_whitening(covariance: np.ndarray) -> np.ndarray:
+    """C^-1/2, over the square root of the channels: every row of it stays with its own channel."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors / np.sqrt(values)) @ vectors.T / np.sqrt(len(values))
+
+
+def _threshold(scores: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> float:
+    if anomaly.false_alarm_share is not None:
+        return float(np.quantile(np.concatenate(scores), 1 - anomaly.false_alarm_share))
+    return threshold_by_rate(scores, anomaly.false_alarms_per_hour * step_seconds / 3600)
+
+
+def threshold_by_rate(scores: list[np.ndarray], wanted: float) -> float:
+    """The score that normal streams reach `wanted` times per step, however rarely that is.
+
+    Peaks over a high score, one of each run over it, taken as exponential (Pickands, Statistical Inference Using
+    Extreme Order Statistics, Annals of Statistics 1975; Siffer et al., Anomaly Detection in Streams with Extreme Value
+    Theory, KDD 2017, with shape 0): a rate of alarms can be asked for that the training rows are too few to show.
+    """
+    base = float(np.quantile(np.concatenate(scores), PEAKS_FROM))
+    peaks = np.concatenate([_peaks(stream, base) for stream in scores])
+    rate = len(peaks) / sum(map(len, scores))
+    if not len(peaks) or rate <= wanted:
+        return base
+    return base + float(np.mean(peaks - base)) * math.log(rate / wanted)
+
+
+def _peaks(score: np.ndarray, base: float) -> np.ndarray:
+    """The greatest score of every run over `base`."""
+    over = np.concatenate([[False], score > base, [False]])
+    edges = np.flatnonzero(over[1:] != over[:-1])
+    return np.array([score[begin:end].max() for begin, end in zip(edges[::2], edges[1::2], strict=True)])
+
+
+def most_repeats(readings: list[np.ndarray], factor: float) -> tuple[float, ...]:
+    """By channel `factor` times the most repeats of a reading in normal rows, at least one.
+
+    A channel that never moved there gets more than the longest run: its standing still says nothing.
+    """
+    longest = np.max([repeated(rows).max(axis=0) for rows in readings], axis=0)
+    return tuple(float(count) for count in np.maximum(1.0, factor * longest))

@@ -1,0 +1,124 @@
+"""The anomaly score as operators: `AnomalyScore.judge`, one step at a time. Reset value of every state: zero."""
+
+import numpy as np
+
+from keras_models.anomaly_score import ALARM, STANDING_STILL, AnomalyScore
+from tflite.shell_operators import ShellOperators
+from tflite.step_graph import StepGraphBuilder
+
+
+class ScoreGraph(ShellOperators):
+    """Adds a score to the graph of `builder`; a part the score does not use adds nothing.
+
+    Args:
+        first: steps after a reset before the first residual: until then nothing is learned, smoothed or scored.
+    """
+
+    def __init__(self, builder: StepGraphBuilder, score: AnomalyScore, channels: int, first: int):
+        super().__init__(builder)
+        self.score, self.channels, self.first = score, channels, first
+
+    def outputs(self, readings: str, due: str) -> list[tuple[str, str]]:
+        """Outputs `score` (1, 1) and, where asked for, `alarm` (1, 1), 0 or 1, and `contributions` (1, channels).
+
+        Args:
+            readings: (1, channels) standardized. due: (1, channels) the forecasts made for them.
+        """
+        memory = self.score.recentre or 0
+        residual = self._op("SUB", [readings, due], "residual", self.channels)
+        age = self._age(self.first + memory)
+        scored = self._after(age, self.first + memory, "settled")
+        if memory:
+            centre = self._tensor("previous_centre", self.channels)
+            residual = self._op("SUB", [residual, centre], "off_centre", self.channels)
+        parts = self._squares(self._smoothed(residual, scored))
+        if self.score.repeats is not None:
+            parts = self._op("ADD", [parts, self._still(readings, scored)], "contributions", self.channels)
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        total = self._op("SUM", [parts, axis], "total", 1, keepDims=True)
+        score = self._op("SQRT", [total], "score", 1)
+        if memory:
+            self._move_centre(centre, residual, score, age)
+        outputs = [("score", score)]
+        if self.score.has_alarm:
+            outputs.append(("alarm", self._alarm(score)))
+        if self.score.contributions:
+            outputs.append(("contributions", parts))
+        return outputs
+
+    def _age(self, cap: int) -> str:
+        """Steps since the reset, this one included; it stops one above `cap`."""
+        age = self._tensor("previous_age", 1)
+        older = self._op("ADD", [age, self._constant("unit", [1.0])], "older", 1)
+        capped = self._op("MINIMUM", [older, self._constant("age_cap", [cap + 1])], "age", 1)
+        self._state("age", age, capped)
+        return capped
+
+    def _after(self, age: str, steps: int, name: str) -> str:
+        """bool (1, 1): more than `steps` steps have passed since the reset."""
+        return self._op("LESS", [self._constant(f"{name}_age", [steps]), age], name, 1, "bool")
+
+    def _smoothed(self, residual: str, scored: str) -> str:
+        before = self._tensor("previous_residual", self.channels)
+        change = self._op("SUB", [residual, before], "residual_change", self.channels)
+        weight = self._constant("ewma", [self.score.ewma])
+        weighted = self._op("MUL", [change, weight], "weighted_change", self.channels)
+        moved = self._op("ADD", [before, weighted], "moved_residual", self.channels)
+        smoothed = self._op("SELECT_V2", [scored, moved, self._rest()], "smoothed_residual", self.channels)
+        self._state("residual", before, smoothed)
+        return smoothed
+
+    def _rest(self) -> str:
+        return self._constant("rest_residual", np.zeros(self.channels))
+
+    def _squares(self, smoothed: str) -> str:
+        matrix = self._constant("whitening", np.asarray(self.score.whitening, np.float32).T)
+        white = self._op("BATCH_MATMUL", [smoothed, matrix], "white", self.channels, adjY=True)
+        return self._op("MUL", [white, white], "square", self.channels)
+
+    def _still(self, readings: str, scored: str) -> str:
+        """(repeats / most repeats)^2 of each channel; while nothing is scored none is counted."""
+        before, count = (self._tensor(f"previous_{name}", self.channels) for name in ("readings", "repeats"))
+        change = self._op("SUB", [readings, before], "change_of_reading", self.channels)
+        change = self._op("ABS", [change], "moved_by", self.channels)
+        same = self._op("LESS", [change, self._constant("still", [STANDING_STILL])], "same", self.channels, "bool")
+        more = self._op("ADD", [count, self._constant("unit", [1.0])], "one_more", self.channels)
+        kept = self._op("SELECT_V2", [same, more, self._rest()], "repeats_if_same", self.channels)
+        kept = self._op("SELECT_V2", [scored, kept, self._rest()], "repeats", self.channels)
+        self._state("readings", before, readings)
+        self._state("repeats", count, kept)
+        inverse = self._constant("inverse_repeats", 1 / np.asarray(self.score.repeats))
+        share = self._op("MUL", [kept, inverse], "share_of_repeats", self.channels)
+        return self._op("MUL", [share, share], "still_square", self.channels)
+
+    def _move_centre(self, centre: str, residual: str, score: str, age: str) -> None:
+        """By the mean of all residuals until there is a score, then of the last ones, while it is below `freeze`."""
+        begun = self._after(age, self.first, "begun")
+        number = self._op("SUB", [age, self._constant("first", [self.first])], "number", 1)
+        number = self._op("MAXIMUM", [number, self._constant("unit", [1.0])], "number_or_one", 1)
+        step = self._op("DIV", [residual, number], "centre_change", self.channels)
+        calm = self._op("LESS", [score, self._constant("freeze", [self.score.freeze])], "calm", 1, "bool")
+        step = self._op("SELECT_V2", [calm, step, self._rest()], "calm_change", self.channels)
+        step = self._op("SELECT_V2", [begun, step, self._rest()], "begun_change", self.channels)
+        self._state("centre", centre, self._op("ADD", [centre, step], "centre", self.channels))
+
+    def _alarm(self, score: str) -> str:
+        """1.0 from `persistence` steps over the threshold in a row until `cool_down` steps after the last one."""
+        zero, unit = self._constant("zero", [0.0]), self._constant("unit", [1.0])
+        run, left = self._tensor("previous_run", 1), self._tensor("previous_left", 1)
+        below = self._op("LESS", [score, self._constant("alarm_at", [ALARM])], "below", 1, "bool")
+        longer = self._op("ADD", [run, unit], "longer_run", 1)
+        capped = self._op("MINIMUM", [longer, self._constant("persistence", [self.score.persistence])], "capped_run", 1)
+        new_run = self._op("SELECT_V2", [below, zero, capped], "run", 1)
+        # Long enough, or held already: either brings the hold to its full length again.
+        enough = self._constant("almost_persistence", [self.score.persistence - 0.5])
+        short = self._op("LESS", [new_run, enough], "short", 1, "bool")
+        full = self._constant("hold", [self.score.cool_down + 1])
+        less = self._op("MAXIMUM", [self._op("SUB", [left, unit], "one_less", 1), zero], "hold_left", 1)
+        held = self._op("LESS", [zero, left], "held", 1, "bool")
+        again = self._op("SELECT_V2", [held, full, zero], "held_again", 1)
+        over = self._op("SELECT_V2", [short, again, full], "hold_if_over", 1)
+        new_left = self._op("SELECT_V2", [below, less, over], "left", 1)
+        self._state("run", run, new_run)
+        self._state("left", left, new_left)
+        return self._op("MINIMUM", [new_left, unit], "alarm", 1)
