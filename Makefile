@@ -102,8 +102,9 @@ firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if on
 	$(EDGERNN) firmware
 
 system-packages: ## cross-compiler, emulator and compilers for make firmware (Debian, Ubuntu; as root)
-	apt-get update --quiet=2
-	apt-get install --yes --no-install-recommends gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+	@command -v gcc g++ clang arm-none-eabi-gcc qemu-system-arm > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
+		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends gcc g++ libc6-dev clang \
+		gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm; }
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
 	$(EDGERNN) slow
