@@ -9,7 +9,7 @@ from pipeline.scenario import Anomaly
 from pipeline.user_error import UserError
 
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
-KEPT, CONCENTRATIONS = 0.95, 5  # share of the rows a robust covariance trusts; steps until it hardly moves
+CONCENTRATIONS = 5  # steps until a robust covariance hardly moves
 PEAKS_FROM = 0.98  # quantile of the scores over which a peak counts as one of the tail
 
 
@@ -34,7 +34,7 @@ def fit_score(
             f"warm-up and lead, got {memory}"
         )
     smoothed = [_smoothed(streams[i], anomaly.ewma, memory) for i in long]
-    whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed)))
+    whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
     return AnomalyScore(
@@ -56,16 +56,16 @@ def _smoothed(residuals: np.ndarray, ewma: float, memory: int) -> np.ndarray:
     return smooth(recentred(residuals, memory)[memory:], ewma)
 
 
-def robust_covariance(rows: np.ndarray) -> np.ndarray:
-    """(channels, channels) covariance about zero of the rows that are not far out.
+def robust_covariance(rows: np.ndarray, trusted: float) -> np.ndarray:
+    """(channels, channels) covariance about zero of the share `trusted` of the rows, without those far out.
 
     Concentration steps as in FAST-MCD (Rousseeuw and Van Driessen, A Fast Algorithm for the Minimum Covariance
     Determinant Estimator, Technometrics 1999) from the covariance of all rows; what its scale lacks, the threshold has.
     """
     covariance = _covariance(rows)
-    for _ in range(CONCENTRATIONS):
+    for _ in range(CONCENTRATIONS if trusted < 1 else 0):
         distance = np.square(rows @ symmetric_whitening(covariance)).sum(axis=-1)
-        covariance = _covariance(rows[distance <= np.quantile(distance, KEPT)])
+        covariance = _covariance(rows[distance <= np.quantile(distance, trusted)])
     return covariance
 
 

@@ -63,7 +63,7 @@ def test_a_rate_rarer_than_the_training_rows_can_show():
 
 
 def test_it_is_hotellings_distance():
-    """Without smoothing: sqrt(r' C^-1 r), up to one factor, the small ridge and the share of rows trusted."""
+    """Without smoothing: sqrt(r' C^-1 r), up to one factor, and the small ridge."""
     residuals = correlated()
     score = fitted([residuals]).score(residuals)
     inverse = np.linalg.inv(residuals.T @ residuals / len(residuals))
@@ -74,9 +74,10 @@ def test_it_is_hotellings_distance():
 def test_rows_far_out_do_not_widen_the_covariance():
     """Three per cent of the rows a hundred standard deviations away: the covariance of all is a hundred times wider."""
     rows = np.random.default_rng(0).normal(size=(5000, 2))
-    expected = robust_covariance(rows)
+    expected = robust_covariance(rows, 0.95)
     rows[:150] += 100
-    np.testing.assert_allclose(robust_covariance(rows), expected, atol=0.1)
+    np.testing.assert_allclose(robust_covariance(rows, 0.95), expected, atol=0.1)
+    assert robust_covariance(rows, 1.0).min() > 200, "all rows trusted: 3 % of 100 squared"
 
 
 def test_channels_that_part_are_an_anomaly():
