@@ -101,10 +101,11 @@ generated-c: env ## generated C beside TFLite Micro, 100,000 steps in every form
 firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if one differs from TFLM or costs 1 % more
 	$(EDGERNN) firmware
 
-system-packages: ## cross-compiler, emulator and compilers for make firmware (Debian, Ubuntu; as root)
+PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+
+system-packages: ## compilers, cross-compiler and emulator of Debian or Ubuntu, where they are missing (as root)
 	@command -v gcc g++ clang arm-none-eabi-gcc qemu-system-arm > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
-		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends gcc g++ libc6-dev clang \
-		gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm; }
+		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES); }
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
 	$(EDGERNN) slow

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from synthetic_build import ANOMALY_RECORD, FORECAST_RECORD, make_forecast, write
 
-from pipeline.scenario import BUDGETS
+from pipeline.scenario import BUDGETS, CORE_FIGURES, CORES
 from pipeline.user_error import UserError
 from tflite.budget_table import print_gates
 from tflite.budgets import RULES, check_budgets, gates
@@ -40,6 +40,11 @@ FIGURES = {
     "parity_lsb": (FORECAST_RECORD, 1, 0, ("parity", 0, "max_lsb")),
     "step_us_p99": (FORECAST_RECORD, 21, 20.9, ("latency_us", "p99")),
     "latency_ratio": (FORECAST_RECORD, 0.45, 0.44, ("bench", 0, "ratio", "median")),
+    **{
+        f"{figure}_{core}": (FORECAST_RECORD | {figure: {core: 1000, "other": 1}}, 1000, 999, (figure, core))
+        for core in CORES
+        for figure in CORE_FIGURES
+    },
 }
 
 

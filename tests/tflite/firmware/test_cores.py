@@ -6,8 +6,10 @@ import contract_models as models
 import operator_models
 import pytest
 
+from pipeline.scenario import CORE_FIGURES
 from pipeline.user_error import UserError
 from tflite.codegen.c_source import CSource, generate
+from tflite.firmware.core_figures import core_figures
 from tflite.firmware.cores import CORES
 from tflite.firmware.golden_stream import golden_crc
 from tflite.firmware.image import NAME
@@ -49,6 +51,22 @@ def test_a_kernel_that_is_wrong_is_seen(core, kernel, replayed):
     assert kernel in source.source
     broken = replace(source, source=source.source.replace(kernel, kernel.replace(" b", " a")))
     assert replayed(broken, core, STEPS).crc != golden_crc(content, STEPS)
+
+
+def test_what_a_validation_record_holds(tools, capsys):
+    """Of each core that budgets name; one whose integers are others' has no figures, and its budgets break."""
+    content, _ = models.artifact("simple_rnn", "int8", "external")
+    figures = core_figures(content, ("m0", "m4"), STEPS)
+    assert {name: set(cores) for name, cores in figures.items()} == dict.fromkeys(CORE_FIGURES, {"m0", "m4"})
+    assert figures["instructions"]["m4"] < figures["instructions"]["m0"] and figures["ram"]["m4"] < 512
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_a_core_that_runs_another_model_has_no_figures(tools, monkeypatch, capsys):
+    content, _ = models.artifact("simple_rnn", "int8", "external")
+    monkeypatch.setattr("tflite.firmware.measure.golden_crc", lambda content, steps: 1)
+    assert core_figures(content, ("m4",), STEPS) == dict.fromkeys(CORE_FIGURES, {})
+    assert "warning: shipped on m4: its outputs are not TensorFlow Lite Micro's" in capsys.readouterr().out
 
 
 HEADER = """#include <stdint.h>
