@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from c_files import compiled, written
+from drawn_readings import drawn_readings
 from mutated_models import mutated
 
 from pipeline.user_error import UserError
@@ -50,28 +51,13 @@ def generate_and_run(folder: Path, seed: int) -> str:
     runtime = load_model(content, "tflm")
     names = [name for name in runtime.states if name in {member for member, _, _ in source.members}]
     inputs, expected = [], []
-    for x in _readings(runtime, seed):
+    for x in drawn_readings(runtime, seed, STEPS):
         y = runtime.step(x, raw=True)
         results = y if isinstance(y, dict) else {source.outputs[0][0]: y}
         inputs += [np.ascontiguousarray(x[name], tensor.dtype).tobytes() for name, _, tensor in source.inputs]
         expected.append([results[name] for name, *_ in source.outputs] + [runtime.states[name] for name in names])
     (folder / f"{seed}.run").write_bytes(pickle.dumps((Run(source, b"".join(inputs), expected), names)))
     return GENERATED
-
-
-def _readings(runtime, seed: int):
-    rng = np.random.default_rng(seed)
-    for _ in range(STEPS):
-        yield {spec.name: _drawn(spec, rng) for spec in runtime.inputs}
-
-
-def _drawn(spec, rng):
-    if spec.dtype == "float32":
-        return (rng.normal(0, 1, spec.shape) * rng.choice([0.1, 1, 10])).astype(np.float32)
-    if spec.dtype == "bool":
-        return rng.random(spec.shape) < 0.5
-    limits = np.iinfo(spec.dtype)
-    return rng.integers(limits.min, limits.max, spec.shape, spec.dtype, endpoint=True)
 
 
 def prove_run(folder: Path, seed: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import operator_models as models
 import pytest
+from drawn_readings import drawn_readings
 from fused_lstm_models import CASES, fused_model
 
 from pipeline.user_error import UserError
@@ -18,25 +19,9 @@ SEEDS = range(4)
 STEPS = 200
 
 
-def readings(runtime, seed):
-    """Integers over their whole range, reals of any size a kernel has a case for."""
-    rng = np.random.default_rng(seed)
-    for _ in range(STEPS):
-        yield {spec.name: _drawn(spec, rng) for spec in runtime.inputs}
-
-
-def _drawn(spec, rng):
-    if spec.dtype == "float32":
-        return (rng.normal(0, 1, spec.shape) * rng.choice([0.1, 1, 10])).astype(np.float32)
-    if spec.dtype == "bool":
-        return rng.random(spec.shape) < 0.5
-    limits = np.iinfo(spec.dtype)
-    return rng.integers(limits.min, limits.max, spec.shape, spec.dtype, endpoint=True)
-
-
 def assert_same_bits(content, seed=0, positive=False):
     ours, theirs = load_model(content, "c"), load_model(content, "tflm")
-    for x in readings(ours, seed):
+    for x in drawn_readings(ours, seed, STEPS):
         x = {name: np.abs(values) + np.float32(1e-3) for name, values in x.items()} if positive else x
         np.testing.assert_array_equal(ours.step(x, raw=True), theirs.step(x, raw=True))
 
@@ -154,7 +139,7 @@ def test_float_functions(kind):
     """The library's functions are the same here as in the wheel; on another machine an ulp may lie between."""
     content = models.unary(kind, "float32", 0)
     ours, theirs = load_model(content, "c"), load_model(content, "tflm")
-    for x in readings(ours, 1):
+    for x in drawn_readings(ours, 1, STEPS):
         x = {"x0": np.abs(x["x0"]) + np.float32(1e-3)} if kind in ("LOG", "RSQRT", "SQRT") else x
         np.testing.assert_array_max_ulp(ours.step(x), theirs.step(x), maxulp=2)
 
@@ -162,7 +147,7 @@ def test_float_functions(kind):
 def test_softmax_of_several_vectors():
     content = models.softmax_of_vectors()
     ours, theirs = load_model(content, "c"), load_model(content, "tflm")
-    for x in readings(ours, 1):
+    for x in drawn_readings(ours, 1, STEPS):
         np.testing.assert_array_max_ulp(ours.step(x), theirs.step(x), maxulp=2)
 
 
@@ -201,7 +186,7 @@ def test_casts(source, target):
     """Reals stay within the integer: beyond it the kernel leaves the result to the processor."""
     content = models.cast(source, target)
     ours, theirs = load_model(content, "c"), load_model(content, "tflm")
-    for x in readings(ours, 1):
+    for x in drawn_readings(ours, 1, STEPS):
         np.testing.assert_array_equal(ours.step(x, raw=True), theirs.step(x, raw=True))
 
 
