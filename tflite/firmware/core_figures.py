@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pipeline.scenario import CORE_FIGURES
+from tflite.firmware.core_table import failures, print_figures
 from tflite.firmware.cores import CORES
-from tflite.firmware.firmware import failures, print_figures
 from tflite.firmware.measure import STEPS, measure
 
 

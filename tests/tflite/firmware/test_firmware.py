@@ -10,8 +10,8 @@ from pipeline.scenario import CORES as SCENARIO_CORES
 from pipeline.user_error import UserError
 from tflite.firmware import toolchain
 from tflite.firmware.baseline import BASELINE, differences, record
+from tflite.firmware.core_table import failures
 from tflite.firmware.cores import CORES
-from tflite.firmware.firmware import failures
 from tflite.firmware.reference_models import reference_models
 
 TOOLS = {"compiler": "12.2.1", "emulator": "7.2.22"}
