@@ -82,7 +82,7 @@ test: env ## the tests
 
 nightly: env ## prove DRAWS random Keras models (default 200), and DAMAGED damaged files (2000) against generated C
 	EDGERNN_DRAWS=$(DRAWS) EDGERNN_DAMAGED=$(DAMAGED) .venv/bin/python -m pytest -n logical --maxprocesses 4 \
-		tests/test_random_models.py tests/tflite/codegen/test_damaged_models.py
+		tests/test_random_models.py tests/tflite/codegen/test_damaged_files.py
 
 gates: $(SCENARIOS) ## size, quality, parity and latency budgets of every scenario; exit status 1 if one is broken
 
