@@ -14,8 +14,8 @@ COMPILERS = [*FOUND.values()]
 
 
 def written(source, folder):
-    for suffix, text in (("h", source.header), ("c", source.source)):
-        (folder / f"{source.name}.{suffix}").write_text(text, encoding="utf-8")
+    for file, text in source.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
     return folder
 
 

@@ -64,6 +64,11 @@ class CSource:
     outputs: tuple[tuple[str, str, Tensor], ...] = field(compare=False)
     members: tuple[tuple[str, str, Tensor], ...] = field(compare=False)
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Both texts by the name of their file."""
+        return {f"{self.name}.h": self.header, f"{self.name}.c": self.source}
+
 
 def generate(content: bytes, name: str) -> CSource:
     """The C of a sound `.tflite` of one time step; the same bytes and name give the same text.

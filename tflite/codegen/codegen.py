@@ -23,8 +23,8 @@ def codegen(path: Path, out: Path, name: str | None = None) -> Path:
     """
     model = foreign_model(path)
     source = model.given_to(checked_source, name or model.stem)
-    for suffix, text in (("h", source.header), ("c", source.source)):
-        with atomic_write(out / f"{source.name}.{suffix}") as temporary:
+    for file, text in source.files.items():
+        with atomic_write(out / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
     for warning in state_warnings(read_step_signature(model.content)):
         print(f"warning: {warning}")

@@ -75,8 +75,8 @@ def _library(compiler: str, source: CSource) -> ctypes.CDLL:
 
 def _compile(compiler: str, source: CSource, folder: Path, *arguments: str) -> None:
     """Both files written to the folder, and the compiler run there; UserError where it refuses."""
-    for suffix, text in (("h", source.header), ("c", source.source)):
-        (folder / f"{source.name}.{suffix}").write_text(text, encoding="utf-8")
+    for file, text in source.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
     try:
         done = subprocess.run([compiler, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:

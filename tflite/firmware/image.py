@@ -49,8 +49,8 @@ def write_sources(source: CSource, folder: Path, core: Core) -> None:
     """
     for name in HARNESS:
         shutil.copy(SOURCES / name, folder / name)
-    for suffix, text in (("h", source.header), ("c", source.source)):
-        (folder / f"{NAME}.{suffix}").write_text(text, encoding="utf-8")
+    for file, text in source.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
     (folder / "ends.h").write_text(ends_header(source), encoding="utf-8")
     regions = zip(("flash (rx)", "ram (rwx)"), (core.flash, core.ram), strict=True)
     lines = [f"    {name} : ORIGIN = {address:#x}, LENGTH = {size}K" for name, (address, size) in regions]

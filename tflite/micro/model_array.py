@@ -7,6 +7,7 @@ import numpy as np
 from tflite.codegen.c_source import identifier
 from tflite.codegen.step_writer import C_TYPES, c_number
 from tflite.micro.golden_steps import STEPS, GoldenSteps
+from tflite.micro.include_guard import guarded
 from tflite.runtimes.step_signature import StepSignature
 
 WIDTH = 120
@@ -15,7 +16,7 @@ WIDTH = 120
 def model_header(name: str, model: bytes, arena: int, signature: StepSignature, head: str) -> str:
     """The text of <name>_model.h."""
     places = "\n".join(f"constexpr int {c} = {place};" for c, place in _places(name, signature))
-    return _guarded(f"{name}_model_h", f"""{head}
+    return guarded(f"{name}_model_h", f"""{head}
 /* At a multiple of 16 bytes, as the interpreter needs it. */
 extern const unsigned char {name}_model[{len(model)}];
 constexpr int {name}_model_bytes = {len(model)};
@@ -45,7 +46,7 @@ alignas(16) const unsigned char {name}_model[{len(model)}] = {{
 def golden_header(name: str, steps: GoldenSteps, head: str) -> str:
     """The text of <name>_golden.h."""
     arrays = "\n".join(f"extern {_declared(c, values)};" for c, values in _arrays(name, steps))
-    return _guarded(f"{name}_golden_h", f"""{head}
+    return guarded(f"{name}_golden_h", f"""{head}
 #include <stdint.h>
 
 /* Steps from a reset: [step][element] of what goes in, what comes out and the states after the step. */
@@ -90,8 +91,3 @@ def _defined(c: str, values: np.ndarray) -> str:
 
 def _filled(numbers: str) -> str:
     return textwrap.fill(numbers, WIDTH, initial_indent="  ", subsequent_indent="  ")
-
-
-def _guarded(guard: str, text: str) -> str:
-    first, _, rest = text.partition("\n")
-    return f"{first}\n#ifndef {guard.upper()}\n#define {guard.upper()}\n{rest}\n#endif\n"

@@ -4,6 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.user_error import UserError
 from tflite.flatbuffer import operator_names
+from tflite.micro.include_guard import guarded
 
 # Where the method of MicroMutableOpResolver is not the builtin operator's name in CamelCase.
 METHODS = {
@@ -37,11 +38,8 @@ def used_operators(model: bytes) -> list[str]:
 
 def resolver_header(name: str, kinds: list[str], head: str) -> str:
     """The text of <name>_ops.h."""
-    guard = f"{name}_ops_h".upper()
     added = " ||\n      ".join(f"resolver->{resolver_method(kind)}() != kTfLiteOk" for kind in kinds)
-    return f"""{head}
-#ifndef {guard}
-#define {guard}
+    return guarded(f"{name}_ops_h", f"""{head}
 
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
@@ -54,6 +52,4 @@ inline TfLiteStatus {name}_add_ops({name}_op_resolver *resolver) {{
   }}
   return kTfLiteOk;
 }}
-
-#endif
-"""
+""")
