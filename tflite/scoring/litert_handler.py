@@ -1,17 +1,34 @@
-"""LiteRT as a model of Beam's RunInference: an element is a whole segment, its state carried from step to step."""
+"""LiteRT as a model of Beam's RunInference: an element is a whole stream, its state carried from step to step.
+
+What the model says is written where it arises, block by block: a year of one vehicle does not fit through an engine.
+"""
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from pipeline.facts import Fact, problem
 from pipeline.user_error import UserError
 from tflite.runtimes import StepRuntime, load_model
-from tflite.scoring.history import Segment
+from tflite.scoring.deal_history import MARK, TIME, Piece
 from tflite.scoring.quiet_inference import ModelHandler, PredictionResult
+from tflite.scoring.score_files import score_file
+from tflite.scoring.segment_numbers import SegmentNumbers
+from tflite.scoring.time_order import blocks_in_time_order
 
-Inputs = tuple[tuple[str, tuple[int, ...]], ...]  # of each input its name and which columns of `Segment.x` it takes
+Inputs = tuple[tuple[str, tuple[int, ...]], ...]  # of each input its name and which of the history's columns it takes
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One vehicle: its name and where its rows lie, in any order."""
+
+    name: str
+    pieces: tuple[Piece, ...]
 
 
 class StepModel:
@@ -27,54 +44,73 @@ class StepModel:
         return self._own.runtime
 
 
-class LiteRTHandler(ModelHandler[Segment, PredictionResult, StepModel]):
-    """`Segment` -> PredictionResult: outputs by name, (steps, width): the very bits of stepping it from a reset.
-
-    The inference is a UserError where the model refuses the segment.
+class LiteRTHandler(ModelHandler[Stream, PredictionResult, StepModel]):
+    """`Stream` -> PredictionResult, whose inference is the facts about the file of scores that was written.
 
     Args:
         model: the bytes of a .tflite; they travel with the job, a worker needs no file.
-        inputs: which columns of a segment each input takes.
+        inputs: which columns each input takes.
+        max_gap_ms: a longer hole starts from a reset; None: no hole does.
+        folder: where rows were dealt to and scores go.
         options: of `tflite.runtimes.load_model`, e.g. runtime, kernels.
     """
 
-    def __init__(self, model: bytes, inputs: Inputs, **options: Any):
-        super().__init__(min_batch_size=1, max_batch_size=1)  # a segment is long; nothing is gained by waiting
+    def __init__(self, model: bytes, inputs: Inputs, max_gap_ms: int | None, folder: str, **options: Any):
+        super().__init__(min_batch_size=1, max_batch_size=1)  # a stream is long; nothing is gained by waiting
         self._model, self._inputs, self._options = model, inputs, options
+        self._max_gap_ms, self._folder = max_gap_ms, folder
 
     def load_model(self) -> StepModel:
         return StepModel(self._model, self._options)
 
     def run_inference(
-        self, batch: Sequence[Segment], model: StepModel, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[Stream], model: StepModel, inference_args: dict[str, Any] | None = None
     ) -> Iterable[PredictionResult]:
-        return [PredictionResult(segment, self._score(segment, model.runtime)) for segment in batch]
+        return [PredictionResult(stream, self._score(stream, model.runtime)) for stream in batch]
 
-    def get_num_bytes(self, batch: Sequence[Segment]) -> int:
-        return sum(segment.x.nbytes for segment in batch)
+    def get_num_bytes(self, batch: Sequence[Stream]) -> int:
+        return sum(len(piece.name) for stream in batch for piece in stream.pieces)
 
     def get_metrics_namespace(self) -> str:
         return "edgernn"
 
-    def _score(self, segment: Segment, runtime: StepRuntime) -> dict[str, np.ndarray] | UserError:
+    def _score(self, stream: Stream, runtime: StepRuntime) -> list[Fact]:
+        segments = SegmentNumbers(self._max_gap_ms)
         try:
-            return run_segment(runtime, segment.x, self._inputs)
+            with score_file(self._folder, stream.name, runtime.outputs) as file:
+                for block in blocks_in_time_order(stream.name, stream.pieces, self._folder):
+                    times = block[TIME].to_numpy()
+                    numbers, begins = segments.of(times, block[MARK].to_numpy())
+                    file.add(times, numbers, self._said(stream, runtime, columns(block), begins))
         except UserError as error:
-            return UserError(f'stream "{segment.stream}": {error}')
+            return [problem("model", str(error))]
+        return file.facts()
+
+    def _said(self, stream: Stream, runtime: StepRuntime, x: np.ndarray, begins: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            return run_block(runtime, x, begins, self._inputs)
+        except UserError as error:
+            raise UserError(f'stream "{stream.name}": {error}') from error
 
 
-def run_segment(runtime: StepRuntime, x: np.ndarray, inputs: Inputs) -> dict[str, np.ndarray]:
-    """Every output over a segment from a reset, (steps, width) by name.
+def columns(block: pa.RecordBatch) -> np.ndarray:
+    """(rows, columns) float32: what the model reads, the history's columns in their order."""
+    return np.stack([block[name].to_numpy() for name in block.schema.names[2:]], axis=1)
+
+
+def run_block(runtime: StepRuntime, x: np.ndarray, begins: np.ndarray, inputs: Inputs) -> dict[str, np.ndarray]:
+    """Every output of the steps that follow those of the block before, (steps, width) by name.
 
     Args:
-        x: (steps, columns) float32.
+        x: (steps, columns) float32. begins: (steps,) whether a step is the first after a reset.
     """
     dtypes = {spec.name: "float32" if spec.is_quantized else spec.dtype for spec in runtime.inputs}
     parts = [(name, x[:, list(columns)].astype(dtypes[name])) for name, columns in inputs]
     single_in, names = len(inputs) == 1, [spec.name for spec in runtime.outputs]
     outputs = [np.empty((len(x), int(np.prod(spec.shape))), _real(spec)) for spec in runtime.outputs]
-    runtime.reset()
-    for step in range(len(x)):
+    for step, first in enumerate(begins.tolist()):
+        if first:
+            runtime.reset()
         given = parts[0][1][step] if single_in else {name: values[step] for name, values in parts}
         said = runtime.step(given)
         for name, values in zip(names, outputs, strict=True):

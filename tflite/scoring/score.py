@@ -1,30 +1,29 @@
 """The score command: history and a .tflite -> scores as Parquet, the same bytes however the work is cut."""
 
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.atomic_write import atomic_write, write_json
 from pipeline.beam_job import run_job
-from pipeline.facts import FACTS, Facts, WriteFacts, problem
+from pipeline.dealt_rows import DEALT
+from pipeline.facts import FACTS, Facts, WriteFacts
 from pipeline.place import join
 from pipeline.quiet_beam import beam
-from pipeline.stored_files import file_names, remove_files
+from pipeline.stored_files import file_names, remove_files, remove_folder
 from pipeline.user_error import UserError
 from tflite.runtimes import load_model, probe
 from tflite.runtimes.step_runtime import TensorSpec
-from tflite.scoring.history import History, ReadHistory, check_history
-from tflite.scoring.litert_handler import Inputs, LiteRTHandler
-from tflite.scoring.quiet_inference import PredictionResult, RunInference
-from tflite.scoring.score_shards import WriteScores
+from tflite.scoring.deal_history import DealHistory, Piece
+from tflite.scoring.history import History, check_history
+from tflite.scoring.litert_handler import Inputs, LiteRTHandler, Stream
+from tflite.scoring.quiet_inference import RunInference
+from tflite.scoring.score_files import KILLED, NAME, SCORES
 
 FACTS_FILE = ".facts.jsonl"
 MANIFEST = "scores.json"
-KILLED = re.compile(r"\.part-.*\.tmp")  # left by a run that was killed
 
 
 def score(
@@ -40,8 +39,8 @@ def score(
 
     Args:
         model: bytes of a .tflite. inputs: which of the history's columns each of its inputs takes.
-        folder: gets scores/*.parquet (stream, time, segment, then an output per column; sorted by stream and time, a
-            stream whole in one file) and, last, scores.json.
+        folder: gets scores/*.parquet (a file for each stream: stream, time, segment, then an output per column; by
+            time) and, last, scores.json.
         options: of `tflite.runtimes.load_model`.
 
     Returns:
@@ -53,19 +52,20 @@ def score(
     folder = join(folder)
     check_history(history)
     probe(model, **options)
-    loaded = load_model(model, **options)
-    _check_inputs(loaded.inputs, inputs)
+    _check_inputs(load_model(model, **options).inputs, inputs)
     _begin(folder)
-    handler, schema = LiteRTHandler(model, inputs, **options), score_schema(loaded.outputs)
-    run_job(lambda pipeline: _wire(pipeline, handler, history, folder, schema), runner, runner_options)
+    handler = LiteRTHandler(model, inputs, history.max_gap_ms, folder, **options)
+    try:
+        run_job(lambda pipeline: _wire(pipeline, handler, history, folder), runner, runner_options)
+    finally:
+        remove_folder(join(folder, DEALT))
     facts = Facts.read(join(folder, FACTS_FILE))
     remove_files(folder, [FACTS_FILE])
-    for wrong in facts.problems("history", "model", "write"):
+    for wrong in facts.problems("history", "model"):
         raise UserError(wrong)
     if facts.total("steps") == 0:
         raise UserError(f"{history.paths[0]}: no row, nor in any other file of the history; give rows to score")
-    written = join(folder, "scores")
-    remove_files(written, [name for name in file_names(written) if KILLED.fullmatch(name)])
+    _remove_stale(folder, facts.of("file"))
     content = {
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "columns": list(history.columns),
@@ -74,20 +74,6 @@ def score(
     }
     write_json(join(folder, MANIFEST), content)
     return join(folder, MANIFEST)
-
-
-def score_schema(outputs: Sequence[TensorSpec]) -> pa.Schema:
-    """A column per output: a number, or a list of fixed length where it has several."""
-    return pa.schema(
-        [("stream", pa.string()), ("time", pa.timestamp("ms")), ("segment", pa.int32())]
-        + [(spec.name, _column_type(spec)) for spec in outputs]
-    )
-
-
-def _column_type(spec: TensorSpec) -> pa.DataType:
-    kind = pa.from_numpy_dtype(np.dtype("float32" if spec.is_quantized else spec.dtype))
-    width = int(np.prod(spec.shape))
-    return kind if width == 1 else pa.list_(kind, width)
 
 
 def _check_inputs(specs: Sequence[TensorSpec], inputs: Inputs) -> None:
@@ -106,42 +92,33 @@ def _begin(folder: str) -> None:
     with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after hours: nothing can be written there
         trial.touch()
     remove_files(folder, [MANIFEST, FACTS_FILE])
+    remove_folder(join(folder, DEALT))
 
 
-def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: str, schema: pa.Schema) -> None:
+def _remove_stale(folder: str, files: dict[str, str]) -> None:
+    """Takes away scores of streams of other runs and leftovers of killed ones."""
+    written = join(folder, SCORES)
+    stale = [name for name in file_names(written) if NAME.fullmatch(name) and f"{SCORES}/{name}" not in files]
+    killed = [name for name in file_names(written) if KILLED.fullmatch(name)]
+    remove_files(written, stale + killed)
+
+
+def _wire(pipeline: beam.Pipeline, handler: LiteRTHandler, history: History, folder: str) -> None:
     """Wires the job; all results are files below `folder`."""
-    read = pipeline | "History" >> ReadHistory(history)
+    dealt = pipeline | "Files" >> beam.Create(history.paths) | "Deal" >> DealHistory(history, folder)
     scored = (
-        read.segments
-        | "Spread" >> beam.Reshuffle()
+        dealt.pieces
+        | "Streams" >> beam.GroupByKey()
+        | "Stream" >> beam.MapTuple(_stream)
         | "Score" >> RunInference(handler)
-        | "Table" >> beam.ParDo(_ToTable(schema)).with_outputs(FACTS, main="tables")
+        | "Written" >> beam.FlatMap(lambda result: result.inference)
     )
-    written = scored.tables | "Write" >> WriteScores(folder, schema)
     (
-        (read[FACTS], scored[FACTS], written)
+        (dealt[FACTS], scored)
         | "Facts" >> beam.Flatten()
         | "WriteFacts" >> WriteFacts(join(folder, FACTS_FILE))
     )
 
 
-class _ToTable(beam.DoFn):
-    """PredictionResult -> table, or the fact that the model refused the segment."""
-
-    def __init__(self, schema: pa.Schema):
-        self.schema = schema
-
-    def process(self, result: PredictionResult):
-        segment, outputs = result.example, result.inference
-        if isinstance(outputs, UserError):
-            yield beam.pvalue.TaggedOutput(FACTS, problem("model", str(outputs)))
-            return
-        size = len(segment.times)
-        times = pa.array(segment.times).cast(pa.timestamp("ms"))
-        columns = [pa.repeat(segment.stream, size), times, pa.repeat(pa.scalar(segment.number, pa.int32()), size)]
-        for field in self.schema:
-            if field.name in outputs:
-                flat = pa.array(outputs[field.name].reshape(-1))
-                is_list = pa.types.is_fixed_size_list(field.type)
-                columns.append(pa.FixedSizeListArray.from_arrays(flat, field.type.list_size) if is_list else flat)
-        yield pa.table(columns, schema=self.schema)
+def _stream(name: str, pieces: Iterable[Piece]) -> Stream:
+    return Stream(name, tuple(sorted(pieces)))

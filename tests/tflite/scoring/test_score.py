@@ -16,9 +16,11 @@ from tests.pipeline.bucket_file_system import tree as tree_of_address
 from tests.pipeline.test_engines import RUNS
 from tflite import load
 from tflite.flatbuffer import write_flatbuffer
+from tflite.scoring import time_order
 from tflite.scoring.history import History, find_history
-from tflite.scoring.litert_handler import LiteRTHandler, StepModel, run_segment
+from tflite.scoring.litert_handler import LiteRTHandler, StepModel, run_block
 from tflite.scoring.score import score
+from tflite.scoring.score_files import KILLED, NAME, score_file_name
 
 FEATURES = tuple("abcdefgh")
 GRU_INPUT = (("x", tuple(range(8))),)
@@ -92,6 +94,25 @@ def test_bit_for_bit_what_load_says(gru_model, tmp_path, options):
         said = np.array([row["y"] for row in found[stream]], np.float32)
         assert said.tobytes() == expected.tobytes()
         assert [row["time"].second + 60 * row["time"].minute for row in found[stream]] == list(range(steps))
+
+
+def test_a_long_stream_is_stepped_block_by_block(gru_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(time_order, "BLOCK_ROWS", 16)
+    scored(gru_model, write(tmp_path / "rows", rows(lambda step: int(step >= 20)), files=2), tmp_path / "out")
+    x = readings("truck-1", 70)
+    expected = [stepped(gru_model, tmp_path / "m.tflite", part) for part in (x[:20], x[20:])]
+    found = read(tmp_path / "out")["truck-1"]
+    assert np.array([row["y"] for row in found], np.float32).tobytes() == np.concatenate(expected).tobytes()
+    assert [row["segment"] for row in found] == [0] * 20 + [1] * 50
+    (file,) = (path for path in (tmp_path / "out/scores").iterdir() if path.name.startswith("truck-1-"))
+    assert pq.ParquetFile(file).num_row_groups == 5
+
+
+@pytest.mark.parametrize("stream", ["a/b", "../a", ".", "", "Ä" * 300, "A", "a"])
+def test_any_name_of_a_stream_is_a_file(stream):
+    name = score_file_name(stream)
+    assert NAME.fullmatch(name) and KILLED.fullmatch(f".{name}.0f.tmp") and len(name) < 120
+    assert len({score_file_name(other).lower() for other in ("a", "A", "a/", "a_")}) == 4
 
 
 @pytest.mark.parametrize(
@@ -180,24 +201,31 @@ def test_each_thread_has_a_runtime_of_its_own(gru_model):
 
     shared = StepModel(gru_model, {})
     streams = [readings(f"truck-{number}", 300) for number in range(8)]
-    expected = [run_segment(StepModel(gru_model, {}).runtime, x, GRU_INPUT)["y"] for x in streams]
+
+    def run(model, x):
+        return run_block(model.runtime, x, np.arange(len(x)) == 0, GRU_INPUT)["y"]
+
+    expected = [run(StepModel(gru_model, {}), x) for x in streams]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda x: run_segment(shared.runtime, x, GRU_INPUT)["y"], streams))
+        found = list(pool.map(lambda x: run(shared, x), streams))
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
 
 
 def test_the_handler_travels_to_workers(gru_model):
     import pickle
 
-    handler = pickle.loads(pickle.dumps(LiteRTHandler(gru_model, GRU_INPUT)))
+    handler = pickle.loads(pickle.dumps(LiteRTHandler(gru_model, GRU_INPUT, None, "out")))
     assert handler.load_model().runtime.outputs[0].name == "y"
 
 
 def test_leftovers_of_a_killed_run_go_and_what_is_not_ours_stays(gru_model, tmp_path):
     place, out = write(tmp_path / "rows", rows()), tmp_path / "out"
     (out / "scores").mkdir(parents=True)
-    (out / "scores/.part-00000-of-00004.parquet.1.tmp").write_text("half")
-    (out / "scores/part-00001-of-00004.parquet").write_text("of another run")
+    (out / f"scores/.{score_file_name('truck-1')}.1f.tmp").write_text("half")
+    (out / "scores" / score_file_name("truck-1")).write_text("of another run")
+    (out / "scores" / score_file_name("truck-9")).write_text("of a stream that is no more")
+    (out / ".dealt").mkdir()
+    (out / ".dealt/0.arrow").write_text("of a killed run")
     (out / "scores/notes.txt").write_text("the user's")
     scored(gru_model, place, out)
     assert (out / "scores/notes.txt").read_text() == "the user's"
@@ -238,10 +266,17 @@ def test_bad_history_is_one_line_and_nothing_half_written(model_file, tmp_path, 
     assert "--columns" in refused(capsys, model_file, *given[:4], *given[6:])
     assert "two rows at 2024-05-01T10:00:00" in refused(capsys, model_file, *given[:2], *given[4:])
     assert '"a" holds float, expected timestamps' in refused(capsys, model_file, *given, "--time", "a")
+    holes = write(tmp_path / "holes", [row | {"time": None} if row["time"].second == 3 else row for row in rows()])
+    assert "holes/0.parquet: 4 rows without a time" in refused(capsys, model_file, *given[:1], holes, *given[2:])
     write(tmp_path / "empty", [])
     assert "no row" in refused(capsys, model_file, *given[:1], tmp_path / "empty", *given[2:])
     (place / "cut.parquet").write_bytes((place / "0.parquet").read_bytes()[:300])
     assert "cut.parquet: not readable" in refused(capsys, model_file, *given)
+    damaged = bytearray((place / "0.parquet").read_bytes())
+    damaged[40:400] = bytes(360)  # pages; the footer is whole
+    (place / "cut.parquet").write_bytes(damaged)
+    assert "cut.parquet: not readable" in refused(capsys, model_file, *given)
+    assert not (out / ".dealt").exists()
     assert not (out / "scores.json").exists()
 
 
