@@ -150,11 +150,21 @@ class Normalize:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """The columns forecast and the leads in steps, first and last inclusive."""
+    """The columns forecast and the leads in steps, first and last inclusive.
+
+    `inputs`: the measured columns the network reads; all of them where none is named. What is not among them cannot
+    enter a forecast, a fault of a target in particular; with lead 0 the network then is a virtual sensor.
+    """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
-    first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(1), size=2)), key="leads")
-    last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(1), size=2)), key="leads")
+    inputs: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(0), size=2)), key="leads")
+    last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(0), size=2)), key="leads")
+
+    @property
+    def reach(self) -> int:
+        """Steps behind a window that its targets need: the last lead, and the next reading."""
+        return max(self.last_lead, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,10 +267,12 @@ class Scenario:
 
 
 def with_default_targets(scenario: Scenario) -> Scenario:
-    """An anomaly scenario that names no targets scores every measured input that is not known in advance."""
+    """An anomaly scenario that names no targets scores every measured input that is not known in advance, nor named as
+    one the network reads."""
     if scenario.forecast.targets or scenario.task != "anomaly":
         return scenario
-    targets = tuple(column.name for column in scenario.columns if column.role == "input")
+    inputs = scenario.forecast.inputs
+    targets = tuple(column.name for column in scenario.columns if column.role == "input" and column.name not in inputs)
     return replace(scenario, forecast=replace(scenario.forecast, targets=targets))
 
 

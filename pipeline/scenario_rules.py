@@ -115,6 +115,7 @@ def _forecast(scenario: Scenario, place: Place) -> None:
         raise place.at("leads").error(
             f"an anomaly is scored by one lead: expected [{forecast.last_lead}, {forecast.last_lead}]"
         )
+    _inputs(scenario, place)
     possible = [column.name for column in scenario.columns if column.role == "input"]
     if not forecast.targets:
         raise place.at("targets").error(f"missing; name one or more of: {', '.join(possible)}")
@@ -123,6 +124,19 @@ def _forecast(scenario: Scenario, place: Place) -> None:
             raise place.at("targets").error(
                 f'"{target}" is not a measured column with role = "input"; allowed: {", ".join(possible)}'
             )
+
+
+def _inputs(scenario: Scenario, place: Place) -> None:
+    """What the network reads; a lead of 0 is no forecast where that holds what is to be forecast."""
+    forecast, measured = scenario.forecast, [column.name for column in scenario.measured]
+    for name in forecast.inputs:
+        if name not in measured:
+            raise place.at("inputs").error(f'"{name}" is not a measured column; allowed: {", ".join(measured)}')
+    read = set(forecast.inputs or measured)
+    if forecast.first_lead == 0 and (scenario.task != "anomaly" or read & set(forecast.targets)):
+        raise place.at("leads").error(
+            'lead 0 goes with task = "anomaly" and forecast.inputs that hold no target; expected at least 1'
+        )
 
 
 def _anomaly(scenario: Scenario, place: Place) -> None:
