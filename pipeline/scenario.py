@@ -9,6 +9,7 @@ from pipeline import toml_table as toml
 from pipeline.calendar_columns import CALENDARS
 from pipeline.data_sets import DATA_SETS
 from pipeline.fleet.fleet_settings import FleetSettings
+from pipeline.injection_settings import FaultInjection
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
 
@@ -191,6 +192,17 @@ class Anomaly:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure of the scenario's metric that others published on the same data, for the report; `source` says where."""
+
+    method: str = entry(toml.text)
+    value: float = entry(toml.number())
+    far: float | None = entry(toml.number(0.0, 1.0), default=None)
+    mar: float | None = entry(toml.number(0.0, 1.0), default=None)
+    source: str = entry(toml.text)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSettings:
     """The recurrent cell and its float training."""
 
@@ -235,6 +247,7 @@ class Scenario:
     seed: int = entry(toml.whole(0, 2**31 - 1))
     data: DataSource = entry(toml.table_of(DataSource))
     fleet: FleetSettings | None = entry(toml.table_of(FleetSettings), default=None)
+    inject: FaultInjection | None = entry(toml.table_of(FaultInjection), default=None)
     columns: tuple[Column, ...] = entry(toml.tables_of(Column))
     split: Split = entry(read_split)
     windows: Windows = entry(toml.table_of(Windows))
@@ -243,6 +256,7 @@ class Scenario:
     anomaly: Anomaly | None = entry(toml.table_of(Anomaly), default=None)
     model: ModelSettings = entry(toml.table_of(ModelSettings))
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
+    published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pipeline.injection_settings import KINDS
 from pipeline.toml_table import Place
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
+    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
         rule(scenario, place)
 
 
@@ -64,6 +65,24 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("kinds").error("names the values of a label; remove it or set role = \"label\"")
     if column.calendar is not None and (column.minimum, column.maximum) != (None, None):
         raise place.at("calendar").error("a calendar column has no range; remove min and max")
+
+
+def _inject(scenario: Scenario, place: Place) -> None:
+    """The faults written into the test part, and the label that takes their codes."""
+    if scenario.inject is None:
+        return
+    place = place.at("inject")
+    if scenario.task != "anomaly":
+        raise place.error('belongs to task = "anomaly" only; remove the section')
+    measured = [column.name for column in scenario.measured]
+    if scenario.inject.column not in measured:
+        raise place.at("column").error(f"expected a measured column, one of: {', '.join(measured)}")
+    if [column.kinds for column in scenario.labels] != [KINDS] or not scenario.labels[0].optional:
+        kinds = ", ".join(f'"{kind}"' for kind in KINDS)
+        raise place.error(
+            f'expected exactly one column with role = "label", optional = true and kinds = [{kinds}]: it says what was'
+            " injected"
+        )
 
 
 def _split(scenario: Scenario, place: Place) -> None:

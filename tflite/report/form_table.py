@@ -2,7 +2,6 @@
 
 from tflite.figure_text import figure_text
 
-
 NOT_FINETUNED = " Fine-tuning did not bring it nearer to the float model: it ships as it was calibrated."
 
 
@@ -43,8 +42,8 @@ def form_note(scenario, quantization):
     if scenario.quantization.activations != "auto":
         return f"The scenario asks for {form}.{kept}"
     if quantization.get("good_enough"):
-        return f"The cheapest form whose validation loss is at most {allowed} above that of the float model: {form}.{kept}"
-    return f"No form has a validation loss at most {allowed} above that of the float model; the best of them: {form}.{kept}"
+        return f"The cheapest form with a validation loss at most {allowed} above the float model's: {form}.{kept}"
+    return f"No form has a validation loss at most {allowed} above the float model's; the best of them: {form}.{kept}"
 
 
 def _is_finetuned(trial):
