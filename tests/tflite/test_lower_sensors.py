@@ -165,6 +165,18 @@ def test_a_fault_does_not_enter_forecasts_that_do_not_read_it():
     assert broken[50:, 1].mean() > 4 * sound[50:, 1].mean(), "and it stays"
 
 
+@pytest.mark.parametrize("encoding", [PUMP, LEARNED], ids=["fixed", "learned"])
+@pytest.mark.parametrize("channel", range(3))
+def test_a_channel_that_is_missing_in_the_field(encoding, channel):
+    """Never a reading of it: the network's own forecasts stand in, an input's as well as a target's."""
+    virtual = dataclasses.replace(encoding, leads=(0, 0), inputs=(0,), targets=(1, 2))
+    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), recentre=10, repeats=(5.0, 5.0), contributions=True)
+    net, xs = forecaster(virtual), pump_stream(80)
+    xs[:, channel] = np.nan
+    ours = run(float_model(net, virtual, score), xs, {})
+    assert_close(ours, SensorOracle(net, virtual, score).run(xs))
+
+
 def test_score_is_the_score_of_numpy_residuals(way):
     """The class that fits the threshold and the graph agree, from the first settled step on."""
     encoding = dataclasses.replace(PUMP, leads=(4, 4))
