@@ -28,21 +28,32 @@ class Trial:
         calibrated, finetuned: its loss on the validation data, before and after fine-tuning; `finetuned` is None where
             there was none.
         history: the records of the fine-tuning.
+        distances: of the score from the float model's, before and after (`score_distance`); of anomaly detectors only.
     """
 
     model: QuantizedModel
     calibrated: float
     finetuned: float | None = None
     history: tuple[dict[str, float], ...] = ()
+    distances: tuple[float, float] | None = None
 
     @property
     def form(self) -> NumericForm:
         return self.model.form
 
     @property
+    def keeps_finetuned(self) -> bool:
+        """Whether fine-tuning bettered the model: its score where it has one, else its loss. Else it stays as it was
+        calibrated."""
+        if self.finetuned is None:
+            return False
+        before, after = self.distances or (self.calibrated, self.finetuned)
+        return after < before or math.isnan(before)
+
+    @property
     def loss(self) -> float:
-        """Of the model as it is now; infinite where it is no number."""
-        loss = self.calibrated if self.finetuned is None else self.finetuned
+        """Of the model that is kept; infinite where it is no number."""
+        loss = self.finetuned if self.keeps_finetuned else self.calibrated
         return math.inf if math.isnan(loss) else loss
 
 
@@ -69,10 +80,7 @@ class Choice:
 
     def record(self) -> dict[str, Any]:
         """For JSON; a loss that is no finite number is absent."""
-        trials = [
-            {"form": trial.form.name, "calibrated": trial.calibrated, "finetuned": trial.finetuned}
-            for trial in self.trials
-        ]
+        trials = [_record(trial) for trial in self.trials]
         return {
             "form": self.chosen.form.name,
             "good_enough": self.is_good(self.chosen),
@@ -108,15 +116,36 @@ def choose_form(
 
 def print_choice(choice: Choice, title: str) -> None:
     """The table the form was chosen from."""
-    table = Table("form", "calibrated", "fine-tuned", "against float", title=title)
-    table.add_row("float32", f"{choice.float_loss:.4f}", "-", "-")
+    table = Table("form", "calibrated", "fine-tuned", "kept", "against float", title=title)
+    table.add_row("float32", f"{choice.float_loss:.4f}", "-", "-", "-")
     for trial in choice.trials:
         mark = " (chosen)" if trial is choice.chosen else ""
         finetuned = "-" if trial.finetuned is None else f"{trial.finetuned:.4f}"
         against = f"{trial.loss / choice.float_loss - 1:+.2%}" if choice.float_loss else "-"
-        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, against)
-    table.caption = f"validation loss; allowed {choice.allowed:+.2%}"
+        kept = "fine-tuned" if trial.keeps_finetuned else "calibrated"
+        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, kept, against)
+    table.caption = f"validation loss; allowed {choice.allowed:+.2%}" + "".join(map(_distances, choice.trials))
     Console().print(table)
+
+
+def _record(trial: Trial) -> dict[str, Any]:
+    before, after = trial.distances or (None, None)
+    return {
+        "form": trial.form.name,
+        "calibrated": trial.calibrated,
+        "finetuned": trial.finetuned,
+        "score_distance_calibrated": before,
+        "score_distance_finetuned": after,
+        "kept": "fine-tuned" if trial.keeps_finetuned else "calibrated",
+    }
+
+
+def _distances(trial: Trial) -> str:
+    """A line on what decided for an anomaly detector."""
+    if trial.distances is None:
+        return ""
+    before, after = trial.distances
+    return f"\n{trial.form.name}: distance to the float score {before:.4f} calibrated, {after:.4f} fine-tuned"
 
 
 def _is_known(value: Any) -> bool:

@@ -27,7 +27,8 @@ class FeatureEncoding:
     The first len(mean) columns are measured and standardized; the rest are calendar columns, encoded as sine and
     cosine of each cycle. `readings` is None where mean and std are fixed; else the device learns both from that many
     readings of each channel after a reset, and mean is 0, std the floor below which a learned one is not taken.
-    `targets` index the measured columns; a network forecast holds lead after lead, each with every target.
+    `targets` index the measured columns; a network forecast holds lead after lead, each with every target. `inputs`
+    index those the network reads, None: all.
     """
 
     columns: tuple[str, ...]
@@ -40,6 +41,7 @@ class FeatureEncoding:
     targets: tuple[int, ...]
     leads: tuple[int, int]
     non_negative: bool
+    inputs: tuple[int, ...] | None = None
 
     @property
     def measured(self) -> int:
@@ -48,7 +50,12 @@ class FeatureEncoding:
     @property
     def width(self) -> int:
         """Number of network features."""
-        return self.measured + 2 * len(self.cycles)
+        return len(self.read) + 2 * len(self.cycles)
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The measured columns that the network reads."""
+        return tuple(range(self.measured)) if self.inputs is None else self.inputs
 
     @property
     def lead_count(self) -> int:
@@ -62,7 +69,7 @@ class FeatureEncoding:
 
     def encode(self, x: np.ndarray, mean=None, std=None) -> np.ndarray:
         """(..., columns) raw -> (..., width) features; `mean`, `std` (measured,) where they are learned per stream."""
-        standardized = self.standardize(x[..., : self.measured], mean, std)
+        standardized = self.standardize(x[..., : self.measured], mean, std)[..., list(self.read)]
         if not self.cycles:
             return standardized
         weights, phase = self.angles
@@ -121,6 +128,7 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
         targets=tuple(names.index(target) for target in scenario.forecast.targets),
         leads=(scenario.forecast.first_lead, scenario.forecast.last_lead),
         non_negative=all(by_name[target].minimum == 0 for target in scenario.forecast.targets),
+        inputs=tuple(names.index(name) for name in scenario.forecast.inputs) or None,
     )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_models.anomaly_score import AnomalyScore, load_score
 from keras_models.choose_form import Trial, allowed_forms, choose_form, print_choice
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import fit_model, masked_mae, write_history, write_summary
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate, quantize_aware
+from keras_models.score_distance import score_distance
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from pipeline.dataset_folder import read_dataset
@@ -44,11 +46,12 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     start_clean([path, logs, folder / "qat.json"])
     float_model = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     encoding = load_encoding(folder / "encoding.json")
+    score = load_score(folder / "score.json") if scenario.anomaly else None
 
     def attempt(form: NumericForm) -> Trial:
         seed_everything(scenario.seed)  # and batches of its own: the same model whatever was tried before
         batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-        return _attempt(scenario, float_model, form, batches, logs / form.name)
+        return _attempt(scenario, float_model, score, form, batches, logs / form.name)
 
     validation = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)[1]
     choice = choose_form(
@@ -71,11 +74,12 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
 def _attempt(
     scenario: Scenario,
     float_model: keras.Model,
+    score: AnomalyScore | None,
     form: NumericForm,
     batches: tuple[tf.data.Dataset, tf.data.Dataset],
     logs: Path,
 ) -> Trial:
-    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it."""
+    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays."""
     settings, warmup = scenario.quantization, scenario.windows.warmup
     train, validation = batches
     try:
@@ -83,9 +87,10 @@ def _attempt(
         calibrate(qat, (features.numpy() for features, _ in train))
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be brought to {form.name}: {error}") from error
-    calibrated = _loss(qat, validation, warmup)
+    calibrated, weights = _loss(qat, validation, warmup), qat.get_weights()
     if not settings.epochs:
         return Trial(qat, calibrated)
+    before = score and score_distance(qat, float_model, score, validation, warmup)
     history = fit_model(
         qat,
         taught_by(float_model, train),
@@ -97,7 +102,12 @@ def _attempt(
         weight_decay=scenario.model.weight_decay,
         logs=logs,
     )
-    return Trial(qat, calibrated, _loss(qat, validation, warmup), tuple(history))
+    after = score and score_distance(qat, float_model, score, validation, warmup)
+    distances = (before, after) if score else None
+    trial = Trial(qat, calibrated, _loss(qat, validation, warmup), tuple(history), distances)
+    if not trial.keeps_finetuned:
+        qat.set_weights(weights)
+    return trial
 
 
 def _loss(model: keras.Model, batches: tf.data.Dataset, warmup: int) -> float:

@@ -67,12 +67,18 @@ def find_files(scenario: Scenario, cache_dir: str, data_dir: str | Path | None =
     if folder is None:
         folder = _cache(scenario, cache_dir, data_set.name)
         fetch(data_set, folder)
+    paths = {name: _stored(folder, name) for name in data_set.files}
     for name, digest in data_set.files.items():
-        check_sha256(folder / name, digest)
+        check_sha256(paths[name], digest, packed=paths[name].name != Path(name).name)
     shared = os.path.commonpath([os.path.dirname(name) for name in data_set.files])
-    return sorted(
-        _found(os.path.relpath(name, shared or "."), folder / name) for name in data_set.files
-    )
+    return sorted(_found(os.path.relpath(name, shared or "."), path) for name, path in paths.items())
+
+
+def _stored(folder: Path, name: str) -> Path:
+    """A file of a set as it is there: a local copy may keep it compressed, as <name>.gz."""
+    path = folder / name
+    packed = path.with_name(f"{path.name}.gz")
+    return packed if packed.exists() and not path.exists() else path
 
 
 def _cache(scenario: Scenario, cache_dir: str, name: str) -> Path:
@@ -95,7 +101,7 @@ def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
     if not data_dir or not folder.is_dir():
         return None
     for name in data_set.files:
-        if not (folder / name).exists():
+        if not _stored(folder, name).exists():
             raise UserError(
                 f"{folder / name}: missing; the local copy of {data_set.name} is not whole, complete it"
                 " or take the folder away to have the set fetched"

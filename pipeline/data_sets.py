@@ -72,6 +72,16 @@ SKAB = DataSet(
     citation="Katser and Kozitsin, Skoltech Anomaly Benchmark (SKAB), 2020, doi:10.34740/KAGGLE/DSV/1693952",
 )
 
+CAROBD = DataSet(
+    name="carobd",
+    files=_read_sums("carobd"),
+    source=Address("https://raw.githubusercontent.com/eron93br/carOBD/bf09e1c00f8443212fdbf4b09e8b2a468badd775/"),
+    licence="none stated but: free to everyone, cite the article",
+    citation=(
+        "Neto et al., Detecting Anomalies in the Engine Coolant Sensor Using One-Class Classifiers, IEEE VTC-Fall 2019"
+    ),
+)
+
 FLEET = DataSet(
     name="fleet",
     files={},
@@ -80,4 +90,4 @@ FLEET = DataSet(
     citation="simulated; the sources of the formulas stand in pipeline/fleet",
 )
 
-DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, FLEET)}
+DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, CAROBD, FLEET)}

@@ -44,7 +44,7 @@ def dataset_manifest(scenario: Scenario, facts: Facts, folder: str) -> dict[str,
             for column in scenario.inputs + scenario.labels
         ],
         "step_seconds": scenario.data.step_seconds,
-        "windows": asdict(scenario.windows) | {"last_lead": scenario.forecast.last_lead},
+        "windows": asdict(scenario.windows) | {"last_lead": scenario.forecast.reach},
         "split": {key: value for key, value in asdict(scenario.split).items() if value is not None},
         "counts": dataset_counts(facts),
         "statistics": _statistics(moments, facts),
@@ -125,14 +125,14 @@ def _check_rejected(scenario: Scenario, facts: Facts, folder: str) -> None:
 
 
 def _check_windows(scenario: Scenario, facts: Facts) -> None:
-    steps = scenario.windows.length + scenario.forecast.last_lead
+    steps = scenario.windows.length + scenario.forecast.reach
     windows = dataset_counts(facts)["windows"]
     for part, number in windows.items():
         if number == 0:
             longest = max((length for of, length in facts.all("longest") if of == part), default=0)
             raise UserError(
                 f"{scenario.path}: no {part} window: one takes {steps} steps (windows.length"
-                f" {scenario.windows.length} + last lead {scenario.forecast.last_lead}), the longest {part}"
+                f" {scenario.windows.length} + last lead {scenario.forecast.reach}), the longest {part}"
                 f" part of a segment has {longest}; shorten the windows, raise data.max_gap, move the split or give"
                 " more rows"
             )

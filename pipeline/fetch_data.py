@@ -1,5 +1,6 @@
 """Brings a registered data set into the cache folder: every file hashed, whole or absent."""
 
+import gzip
 import hashlib
 import http.client
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,16 +31,24 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_sha256(path: Path, expected: str) -> None:
-    """Raises a UserError naming the file when it is damaged or not readable."""
+def check_sha256(path: Path, expected: str, packed: bool = False) -> None:
+    """Raises a UserError naming the file when it is damaged or not readable.
+
+    `packed`: it is compressed, and the sum is that of what it unpacks to.
+    """
     try:
-        actual = sha256_of(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        actual = _sha256_of_unpacked(path) if packed else sha256_of(path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if actual != expected:
         raise UserError(
             f"{path}: damaged: expected sha256 {expected}, got {actual}; delete the file and run again to fetch it anew"
         )
+
+
+def _sha256_of_unpacked(path: Path) -> str:
+    with gzip.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(data_set: DataSet, folder: Path) -> None:

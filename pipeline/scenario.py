@@ -9,6 +9,7 @@ from pipeline import toml_table as toml
 from pipeline.calendar_columns import CALENDARS
 from pipeline.data_sets import DATA_SETS
 from pipeline.fleet.fleet_settings import FleetSettings
+from pipeline.injection_settings import FaultInjection
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
 
@@ -150,11 +151,21 @@ class Normalize:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """The columns forecast and the leads in steps, first and last inclusive."""
+    """The columns forecast and the leads in steps, first and last inclusive.
+
+    `inputs`: the measured columns the network reads; all of them where none is named. What is not among them cannot
+    enter a forecast, a fault of a target in particular; with lead 0 the network then is a virtual sensor.
+    """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
-    first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(1), size=2)), key="leads")
-    last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(1), size=2)), key="leads")
+    inputs: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(0), size=2)), key="leads")
+    last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(0), size=2)), key="leads")
+
+    @property
+    def reach(self) -> int:
+        """Steps behind a window that its targets need: the last lead, and the next reading."""
+        return max(self.last_lead, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +189,17 @@ class Anomaly:
     persistence: int = entry(toml.whole(1), default=1)
     cool_down: int = entry(toml.whole(0), default=0)
     contributions: bool = entry(toml.flag, default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure of the scenario's metric that others published on the same data, for the report; `source` says where."""
+
+    method: str = entry(toml.text)
+    value: float = entry(toml.number())
+    far: float | None = entry(toml.number(0.0, 1.0), default=None)
+    mar: float | None = entry(toml.number(0.0, 1.0), default=None)
+    source: str = entry(toml.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +247,7 @@ class Scenario:
     seed: int = entry(toml.whole(0, 2**31 - 1))
     data: DataSource = entry(toml.table_of(DataSource))
     fleet: FleetSettings | None = entry(toml.table_of(FleetSettings), default=None)
+    inject: FaultInjection | None = entry(toml.table_of(FaultInjection), default=None)
     columns: tuple[Column, ...] = entry(toml.tables_of(Column))
     split: Split = entry(read_split)
     windows: Windows = entry(toml.table_of(Windows))
@@ -233,6 +256,7 @@ class Scenario:
     anomaly: Anomaly | None = entry(toml.table_of(Anomaly), default=None)
     model: ModelSettings = entry(toml.table_of(ModelSettings))
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
+    published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
 
     @property
@@ -257,10 +281,12 @@ class Scenario:
 
 
 def with_default_targets(scenario: Scenario) -> Scenario:
-    """An anomaly scenario that names no targets scores every measured input that is not known in advance."""
+    """An anomaly scenario that names no targets scores every measured input that is not known in advance, nor named as
+    one the network reads."""
     if scenario.forecast.targets or scenario.task != "anomaly":
         return scenario
-    targets = tuple(column.name for column in scenario.columns if column.role == "input")
+    inputs = scenario.forecast.inputs
+    targets = tuple(column.name for column in scenario.columns if column.role == "input" and column.name not in inputs)
     return replace(scenario, forecast=replace(scenario.forecast, targets=targets))
 
 

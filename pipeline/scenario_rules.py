@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pipeline.injection_settings import KINDS
 from pipeline.toml_table import Place
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
+    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
         rule(scenario, place)
 
 
@@ -64,6 +65,24 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("kinds").error("names the values of a label; remove it or set role = \"label\"")
     if column.calendar is not None and (column.minimum, column.maximum) != (None, None):
         raise place.at("calendar").error("a calendar column has no range; remove min and max")
+
+
+def _inject(scenario: Scenario, place: Place) -> None:
+    """The faults written into the test part, and the label that takes their codes."""
+    if scenario.inject is None:
+        return
+    place = place.at("inject")
+    if scenario.task != "anomaly":
+        raise place.error('belongs to task = "anomaly" only; remove the section')
+    measured = [column.name for column in scenario.measured]
+    if scenario.inject.column not in measured:
+        raise place.at("column").error(f"expected a measured column, one of: {', '.join(measured)}")
+    if [column.kinds for column in scenario.labels] != [KINDS] or not scenario.labels[0].optional:
+        kinds = ", ".join(f'"{kind}"' for kind in KINDS)
+        raise place.error(
+            f'expected exactly one column with role = "label", optional = true and kinds = [{kinds}]: it says what was'
+            " injected"
+        )
 
 
 def _split(scenario: Scenario, place: Place) -> None:
@@ -115,6 +134,7 @@ def _forecast(scenario: Scenario, place: Place) -> None:
         raise place.at("leads").error(
             f"an anomaly is scored by one lead: expected [{forecast.last_lead}, {forecast.last_lead}]"
         )
+    _inputs(scenario, place)
     possible = [column.name for column in scenario.columns if column.role == "input"]
     if not forecast.targets:
         raise place.at("targets").error(f"missing; name one or more of: {', '.join(possible)}")
@@ -123,6 +143,19 @@ def _forecast(scenario: Scenario, place: Place) -> None:
             raise place.at("targets").error(
                 f'"{target}" is not a measured column with role = "input"; allowed: {", ".join(possible)}'
             )
+
+
+def _inputs(scenario: Scenario, place: Place) -> None:
+    """What the network reads; a lead of 0 is no forecast where that holds what is to be forecast."""
+    forecast, measured = scenario.forecast, [column.name for column in scenario.measured]
+    for name in forecast.inputs:
+        if name not in measured:
+            raise place.at("inputs").error(f'"{name}" is not a measured column; allowed: {", ".join(measured)}')
+    read = set(forecast.inputs or measured)
+    if forecast.first_lead == 0 and (scenario.task != "anomaly" or read & set(forecast.targets)):
+        raise place.at("leads").error(
+            'lead 0 goes with task = "anomaly" and forecast.inputs that hold no target; expected at least 1'
+        )
 
 
 def _anomaly(scenario: Scenario, place: Place) -> None:

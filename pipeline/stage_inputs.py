@@ -9,7 +9,7 @@ from pipeline.scenario import Scenario
 
 # Every stage also depends on what the stages before it made.
 SECTIONS = {
-    "preprocess": ("data", "fleet", "columns", "split", "windows", "normalize", "forecast"),
+    "preprocess": ("data", "fleet", "inject", "columns", "split", "windows", "normalize", "forecast"),
     "train": ("task", "seed", "model", "anomaly"),
     "quantize": ("quantization",),
     "gates": ("budgets",),

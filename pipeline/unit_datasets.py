@@ -12,6 +12,7 @@ from pipeline.dealt_rows import DealtRows, read_dealt
 from pipeline.exact_quantiles import upper_counts
 from pipeline.facts import FACTS, count, problem
 from pipeline.feature_stats import Moments, merge_moments, moments_of
+from pipeline.injected_faults import inject_faults
 from pipeline.quiet_beam import beam
 from pipeline.resample_rows import Series, grid_between, resample, segment_bins
 from pipeline.row_schema import REJECTED
@@ -165,11 +166,14 @@ def write_stretch(
     own_rows = len(rows) if end is None else int(np.searchsorted(rows.times, end))
     found.add_rows(stream, rows, judged, own_rows)
     kept = rows if judged.kept.all() else rows.where(judged.kept)
-    halo = (scenario.windows.length + scenario.forecast.last_lead - 1) * step
+    halo = (scenario.windows.length + scenario.forecast.reach - 1) * step
     bounds = (None, None) if end is None else (begin // step, (end + halo) // step)
     grid = grid_between(segments, step, *bounds)
     series = resample(kept.times, kept.values, grid, scenario)
     parts = split(series, stream, scenario)
+    if scenario.inject is not None:
+        label, seconds = scenario.labels[0].name, scenario.data.step_seconds
+        series = inject_faults(series, parts, stream, scenario.inject, label, seconds)
     own_end = int(grid.bins[-1]) + 1 if end is None else end // step
     own_bins = int(np.searchsorted(grid.bins, own_end))
     found.add_series(stream, series, parts, own_bins)

@@ -30,7 +30,7 @@ def cut_windows(
         segment_begins: (segments,) the first bin of each segment of the stream.
         end: windows that begin at this bin or later are another unit's.
     """
-    steps = scenario.windows.length + scenario.forecast.last_lead
+    steps = scenario.windows.length + scenario.forecast.reach
     code = PARTS.index(part)
     places = []
     for first, last in part_runs(series, parts, code):

@@ -32,10 +32,10 @@ class WorkUnits:
     @classmethod
     def of(cls, scenario: Scenario, files: Iterable[DataFile]) -> "WorkUnits":
         total = 1 + sum(file.size for file in files) // UNIT_BYTES
-        steps = scenario.windows.length + scenario.forecast.last_lead
+        steps = scenario.windows.length + scenario.forecast.reach
         step = scenario.data.step_ms
-        # Row counts, and the first readings of a stream, are only known to who holds it from its start.
-        whole = scenario.split.by == "rows" or scenario.normalize.by == "stream"
+        # Row counts, the first readings of a stream and its faults are only known to who holds it from its start.
+        whole = scenario.split.by == "rows" or scenario.normalize.by == "stream" or scenario.inject is not None
         # A span is longer than any gap that is bridged and than any halo: no unit needs more than the next span.
         span = max(SPAN_BINS * step, 4 * steps * step, 2 * max_gap_ms(scenario) // step * step + step)
         return cls(total, None if whole else span, (steps - 1) * step)

@@ -139,6 +139,7 @@ class SensorGraph(ShellOperators):
         return new_mean, self._op("DIV", [one, std], "inverse_std", width)
 
     def _features(self, readings: str, calendar: str | None) -> str:
+        readings = self._picked(readings, self.encoding.read, "inputs")
         if calendar is None:
             return readings
         weights, phase = self.encoding.angles
@@ -187,29 +188,31 @@ class SensorGraph(ShellOperators):
             self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
         due = dequantize(self.builder, self._pending(forecast))
         graph = ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
-        return graph.outputs(self._targets(readings), due)
+        return graph.outputs(self._picked(readings, enc.targets, "targets"), due)
 
-    def _targets(self, readings: str) -> str:
-        """The readings that are forecast: all, a stretch cut out without arithmetic, or picked by a matrix."""
-        targets, measured = self.encoding.targets, self.encoding.measured
-        first, last = targets[0], targets[-1]
-        if targets == tuple(range(measured)):
+    def _picked(self, readings: str, columns: tuple[int, ...], name: str) -> str:
+        """These of the readings: all, a stretch cut out without arithmetic, or picked by a matrix."""
+        measured, first, last = self.encoding.measured, columns[0], columns[-1]
+        if columns == tuple(range(measured)):
             return readings
-        if targets == tuple(range(first, last + 1)):
-            sizes = {"before": first, "targets": len(targets), "behind": measured - last - 1}
-            sizes = {name: size for name, size in sizes.items() if size}
-            parts = {name: self._tensor(name, size) for name, size in sizes.items()}
+        if columns == tuple(range(first, last + 1)):
+            sizes = {f"before_{name}": first, name: len(columns), f"behind_{name}": measured - last - 1}
+            sizes = {part: size for part, size in sizes.items() if size}
+            parts = {part: self._tensor(part, size) for part, size in sizes.items()}
             axis = self.builder.constant("axis", np.array(1, np.int32))
-            lengths = self.builder.constant("stretches", np.array(list(sizes.values()), np.int32))
+            lengths = self.builder.constant(f"{name}_stretches", np.array(list(sizes.values()), np.int32))
             self.builder.op("SPLIT_V", [readings, lengths, axis], list(parts.values()), numSplits=len(parts))
-            return parts["targets"]
-        chosen = np.zeros((len(targets), measured), np.float32)
-        chosen[np.arange(len(chosen)), list(targets)] = 1
-        return self._op("BATCH_MATMUL", [readings, self._constant("chosen", chosen)], "targets", len(chosen), adjY=True)
+            return parts[name]
+        chosen = np.zeros((len(columns), measured), np.float32)
+        chosen[np.arange(len(chosen)), list(columns)] = 1
+        matrix = self._constant(f"chosen_{name}", chosen)
+        return self._op("BATCH_MATMUL", [readings, matrix], name, len(chosen), adjY=True)
 
     def _pending(self, forecast: str) -> str:
         """The forecast made `lead` steps ago for now; a shift register of forecasts is part of the state."""
         builder, channels, lead = self.builder, self.builder.width(forecast), self.encoding.leads[0]
+        if not lead:
+            return forecast
         affine = builder.affine(forecast)
         before = self._tensor("previous_pending", lead * channels, affine)
         sizes = [channels, (lead - 1) * channels] if lead > 1 else None

@@ -14,8 +14,8 @@ FLOAT, ALLOWED = 1.0, 0.01
 NAMES = ["int8", "int8_state16", "int16"]
 
 
-def trial(form, calibrated, finetuned=None):
-    return Trial(SimpleNamespace(form=form), calibrated, finetuned)
+def trial(form, calibrated, finetuned=None, distances=None):
+    return Trial(SimpleNamespace(form=form), calibrated, finetuned, distances=distances)
 
 
 def choose(losses, allowed=ALLOWED):
@@ -63,14 +63,33 @@ def test_the_cheapest_of_equals():
     assert choose(dict.fromkeys(NAMES, (2.0, 2.0)))[0].chosen.form.name == "int8"
 
 
-def test_what_counts_is_the_model_as_it_is_shipped():
-    """Its fine-tuning happened, so the loss before that is no longer to be had."""
-    choice, tried = choose({"int8": (1.0, 1.5), "int8_state16": (1.5, 1.0)})
-    assert tried == NAMES[:2]
-    assert choice.chosen.form.name == "int8_state16"
+def test_fine_tuning_that_does_not_better_a_model_is_taken_back():
+    choice, tried = choose({"int8": (1.0, 1.5)})
+    assert tried == NAMES[:1]
+    assert not choice.chosen.keeps_finetuned and choice.chosen.loss == 1.0
+    assert choice.record()["trials"][0]["kept"] == "calibrated"
 
 
-@pytest.mark.parametrize("lost", [(math.nan, None), (1.0, math.nan), (math.inf, math.inf)])
+@pytest.mark.parametrize(
+    "calibrated, finetuned, distances, kept",
+    [
+        (1.2, 1.1, None, True),
+        (1.2, 1.2, None, False),
+        (1.2, math.nan, None, False),
+        (math.nan, 1.1, None, True),
+        (1.2, None, None, False),
+        (1.2, 1.1, (0.05, 0.06), False),  # a detector: the forecast is better, the score is not
+        (1.1, 1.2, (0.06, 0.05), True),
+        (1.2, 1.1, (0.05, math.inf), False),
+    ],
+)
+def test_the_better_of_calibrated_and_fine_tuned_is_kept(calibrated, finetuned, distances, kept):
+    one = trial(NumericForm("int8"), calibrated, finetuned, distances)
+    assert one.keeps_finetuned is kept
+    assert one.loss == (finetuned if kept else calibrated)
+
+
+@pytest.mark.parametrize("lost", [(math.nan, None), (math.nan, math.nan), (math.inf, math.inf)])
 def test_a_loss_that_is_no_number_is_never_chosen_before_one_that_is(lost):
     choice, tried = choose({"int8": lost, "int8_state16": (9.0, 9.0), "int16": lost})
     assert tried == NAMES
@@ -92,8 +111,8 @@ def test_the_record_holds_every_trial_and_is_json():
         "float_loss": 1.0,
         "allowed_loss": 0.01,
         "trials": [
-            {"form": "int8"},
-            {"form": "int8_state16", "calibrated": 1.2, "finetuned": 1.0},
+            {"form": "int8", "kept": "calibrated"},
+            {"form": "int8_state16", "calibrated": 1.2, "finetuned": 1.0, "kept": "fine-tuned"},
         ],
     }
 
@@ -104,9 +123,9 @@ def test_the_table_says_what_was_tried_and_which_was_chosen(capsys):
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split("│")[1:-1] for line in lines if line.startswith("│")]
     assert [[cell.strip() for cell in row] for row in rows] == [
-        ["float32", "1.0000", "-", "-"],
-        ["int8", "1.3100", "1.2000", "+20.00%"],
-        ["int8_state16 (chosen)", "1.0500", "1.0040", "+0.40%"],
+        ["float32", "1.0000", "-", "-", "-"],
+        ["int8", "1.3100", "1.2000", "fine-tuned", "+20.00%"],
+        ["int8_state16 (chosen)", "1.0500", "1.0040", "fine-tuned", "+0.40%"],
     ]
     assert "pump: forms" in lines[0] and "allowed +1.00%" in lines[-1]
 

@@ -1,5 +1,6 @@
 """Registered data sets: looked up, fetched, checked; without a network."""
 
+import gzip
 import hashlib
 import io
 import re
@@ -71,6 +72,19 @@ def test_local_copy_that_is_not_whole(skab, tmp_path):
     (copy_to(tmp_path / "copies") / "skab/data/x/2.csv").unlink()
     with pytest.raises(UserError, match="2.csv: missing; the local copy of skab is not whole"):
         find_files(skab, tmp_path / "cache", tmp_path / "copies")
+
+
+def test_local_copy_may_be_compressed(skab, tmp_path):
+    """As <name>.gz; it is read under its own name, and what it unpacks to is what is checked."""
+    folder = copy_to(tmp_path / "copies") / "skab/data/x"
+    (folder / "2.csv").unlink()
+    (folder / "2.csv.gz").write_bytes(gzip.compress(b"two"))
+    files = find_files(skab, tmp_path / "cache", tmp_path / "copies")
+    assert [file.name for file in files] == ["1.csv", "2.csv"] and files[1].path.endswith("2.csv.gz")
+    for damaged in (gzip.compress(b"tow"), gzip.compress(b"two")[:-4], b"two"):
+        (folder / "2.csv.gz").write_bytes(damaged)
+        with pytest.raises(UserError, match="2.csv.gz: (damaged|cannot be read)"):
+            find_files(skab, tmp_path / "cache", tmp_path / "copies")
 
 
 def test_data_option_that_is_no_folder(skab, tmp_path):

@@ -56,7 +56,8 @@ class SensorOracle:
         readings = np.clip(values[:m], -CLIP, CLIP)
         angles = [2 * np.pi * values[m + column] / period for column, period in enc.cycles]
         waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
-        features = np.concatenate([readings, waves]).astype(np.float32)[None]
+        inputs = readings if enc.inputs is None else readings[list(enc.inputs)]
+        features = np.concatenate([inputs, waves]).astype(np.float32)[None]
         output, (state, *_) = self.model.get_layer("gru").cell(features, [self.state])
         self.state = np.asarray(state)
         forecast, following = (np.asarray(self.model.get_layer(name)(output))[0] for name in ("forecast", "following"))
@@ -72,8 +73,8 @@ class SensorOracle:
     def alarm(self, readings, forecast):
         """Score, alarm where it is more than that, and contributions where asked for, side by side."""
         score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0)
-        residual = readings - self.pending.popleft() - self.centre
         self.pending.append(forecast)
+        residual = readings - self.pending.popleft() - self.centre
         self.age += 1
         memory = score.recentre or 0
         number = min(max(self.age - first, 0), memory + 1)

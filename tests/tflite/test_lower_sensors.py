@@ -142,6 +142,41 @@ def test_score(way, lead, targets):
     assert_close(ours, SensorOracle(net, encoding, score).run(xs))
 
 
+@pytest.mark.parametrize("inputs, targets", [((0,), (1, 2)), ((0, 2), (1,)), ((1, 2), (0,))], ids=str)
+def test_virtual_sensors(way, inputs, targets):
+    """Lead 0, and the network reads other channels than it forecasts."""
+    encoding = dataclasses.replace(PUMP, leads=(0, 0), inputs=inputs, targets=targets)
+    score = AnomalyScore(0.2, tuple(tuple(row[: len(targets)]) for row in SCORE3.whitening[: len(targets)]))
+    net, xs = forecaster(encoding), missing_some(pump_stream())
+    ours = run(float_model(net, encoding, score), xs, way)
+    assert (ours > 0).all(), "nothing to wait for"
+    assert_close(ours, SensorOracle(net, encoding, score).run(xs))
+
+
+def test_a_fault_does_not_enter_forecasts_that_do_not_read_it():
+    """A channel that runs away shows in its own residual only, however long it does."""
+    encoding = dataclasses.replace(PUMP, leads=(0, 0), inputs=(0,), targets=(1, 2))
+    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), contributions=True)
+    model, sound = float_model(forecaster(encoding), encoding, score), pump_stream(80)
+    broken = sound.copy()
+    broken[30:, 1] += 60.0
+    sound, broken = run(model, sound, {}), run(model, broken, {})
+    np.testing.assert_array_equal(broken[:, 2], sound[:, 2])
+    assert broken[50:, 1].mean() > 4 * sound[50:, 1].mean(), "and it stays"
+
+
+@pytest.mark.parametrize("encoding", [PUMP, LEARNED], ids=["fixed", "learned"])
+@pytest.mark.parametrize("channel", range(3))
+def test_a_channel_that_is_missing_in_the_field(encoding, channel):
+    """Never a reading of it: the network's own forecasts stand in, an input's as well as a target's."""
+    virtual = dataclasses.replace(encoding, leads=(0, 0), inputs=(0,), targets=(1, 2))
+    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), recentre=10, repeats=(5.0, 5.0), contributions=True)
+    net, xs = forecaster(virtual), pump_stream(80)
+    xs[:, channel] = np.nan
+    ours = run(float_model(net, virtual, score), xs, {})
+    assert_close(ours, SensorOracle(net, virtual, score).run(xs))
+
+
 def test_score_is_the_score_of_numpy_residuals(way):
     """The class that fits the threshold and the graph agree, from the first settled step on."""
     encoding = dataclasses.replace(PUMP, leads=(4, 4))

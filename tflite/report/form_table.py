@@ -2,6 +2,8 @@
 
 from tflite.figure_text import figure_text
 
+NOT_FINETUNED = " Fine-tuning did not bring it nearer to the float model: it ships as it was calibrated."
+
 
 def form_rows(quantization):
     """Rows of the table of the forms tried, the float model first.
@@ -24,7 +26,7 @@ def form_rows(quantization):
             "chosen": trial["form"] == quantization.get("form"),
             "calibrated": figure_text(trial.get("calibrated"), ""),
             "finetuned": figure_text(trial["finetuned"], "") if "finetuned" in trial else "",
-            "loss": _against(trial.get("finetuned", trial.get("calibrated")), reference),
+            "loss": _against(trial.get("finetuned" if _is_finetuned(trial) else "calibrated"), reference),
         }
         for trial in trials
     ]
@@ -35,11 +37,18 @@ def form_note(scenario, quantization):
     if not (quantization or {}).get("trials"):
         return ""
     form, allowed = quantization.get("form"), figure_text(quantization.get("allowed_loss"), "%")
+    chosen = next((trial for trial in quantization["trials"] if trial.get("form") == form), {})
+    kept = "" if "finetuned" not in chosen or _is_finetuned(chosen) else NOT_FINETUNED
     if scenario.quantization.activations != "auto":
-        return f"The scenario asks for {form}."
+        return f"The scenario asks for {form}.{kept}"
     if quantization.get("good_enough"):
-        return f"The cheapest form whose validation loss is at most {allowed} above that of the float model: {form}."
-    return f"No form has a validation loss at most {allowed} above that of the float model; the best of them: {form}."
+        return f"The cheapest form with a validation loss at most {allowed} above the float model's: {form}.{kept}"
+    return f"No form has a validation loss at most {allowed} above the float model's; the best of them: {form}.{kept}"
+
+
+def _is_finetuned(trial):
+    """Whether the model stayed fine-tuned; it is calibrated only where that was the better one."""
+    return "finetuned" in trial and trial.get("kept") != "calibrated"
 
 
 def _against(loss, reference):

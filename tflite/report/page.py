@@ -84,7 +84,7 @@ def page_content(scenario, evidence):
     if evidence.trace is not None:
         draw = forecast_pictures if scenario.task == "forecast" else anomaly_pictures
         pictures |= draw(scenario, evidence.trace, ours)
-    quality = quality_rows(record, ours, evidence.models)
+    quality = quality_rows(record, ours, evidence.models, scenario.published)
     return {
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         "markup": Markup,

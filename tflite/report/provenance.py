@@ -35,7 +35,16 @@ def _facts(scenario, source, dataset):
     facts += [("grid", f"one row every {span_text(scenario.data.step_seconds)}")]
     if dataset.get("streams"):
         facts.append(("streams", f"{len(dataset['streams']):,}"))
+    if scenario.inject is not None:
+        facts.append(("semi-synthetic", _injection_text(scenario.inject)))
     return facts + [("split", _split_text(scenario.split))]
+
+
+def _injection_text(inject):
+    return (
+        f"faults of the sensor of {inject.column} are written into the recorded test part: stuck, off by"
+        f" {inject.offset:g}, drifting by {inject.drift:g} a minute; nothing that was recorded is broken"
+    )
 
 
 def _split_text(split):
@@ -43,6 +52,11 @@ def _split_text(split):
         return (
             f"by rows: the first {split.train:,} of each stream train, the last {split.validation:,} of "
             "those validate, the rest is the test"
+        )
+    if split.by == "stream":
+        return (
+            f"by stream, drawn by a hash of their names: {100 * split.validation:g} % validate, "
+            f"{100 * split.test:g} % are the test"
         )
     validation, test = (_epoch_date(seconds) for seconds in (split.validation, split.test))
     return f"by time: training before {validation}, validation from there, test from {test}"

@@ -38,13 +38,14 @@ def _budget_row(gate):
     }
 
 
-def quality_rows(record, ours, models):
-    """Rows of the quality table, our three forms first, then the rivals, each with its bytes.
+def quality_rows(record, ours, models, published=()):
+    """Rows of the quality table, our three forms first, then the rivals, each with its bytes, then what was published.
 
     Args:
         record: validation record.
         ours: what the shipped model is called, by its numbers: `int8`.
         models: all validation records; a float32 one among them tells the float model's bytes.
+        published: the scenario's `Published`.
 
     Returns:
         list of dicts: name, kind (`shipped`, `ours` or `rival`), value, share (of the largest, 0 to 1, for
@@ -55,6 +56,7 @@ def quality_rows(record, ours, models):
     sizes = {"quantized": record.get("bytes"), "ptq": record.get("ptq_bytes"), "float": float_bytes}
     rows = [_quality_row(record, key, name.format(ours), sizes[key]) for key, name in FORMS]
     rows += [_rival_row(record, name, rival) for name, rival in sorted((metric.get("rivals") or {}).items())]
+    rows += [_rival_row({}, f"{one.method}, published", _published(one)) for one in published]
     largest = max((abs(row["number"]) for row in rows if row["number"] is not None), default=0) or 1
     for row in rows:
         number = row.pop("number")
@@ -88,6 +90,10 @@ def _rival_row(record, name, rival):
         "far": figure_text(rival["far"], "%") if "far" in rival else _rival_share(record, "far", name),
         "mar": figure_text(rival["mar"], "%") if "mar" in rival else _rival_share(record, "mar", name),
     }
+
+
+def _published(one):
+    return {name: value for name, value in vars(one).items() if name in ("value", "far", "mar") and value is not None}
 
 
 def _share(record, kind, key):

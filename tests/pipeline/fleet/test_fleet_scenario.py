@@ -14,11 +14,11 @@ from pipeline.__main__ import main
 
 TRUCK = (Path(__file__).parents[3] / "scenarios" / "truck.toml").read_text()
 SMALL = (
-    ("vehicles = 36", "vehicles = 3"),
+    ("vehicles = 84", "vehicles = 3"),
     ("hours = 4.4", "hours = 0.5"),
-    ("healthy_hours = 3.0", "healthy_hours = 0.3"),
-    ("fault_hours = 0.4", "fault_hours = 0.1"),
-    ("train = 10800", "train = 1000"),
+    ("healthy_hours = 2.4", "healthy_hours = 0.3"),
+    ("fault_hours = 0.8", "fault_hours = 0.1"),
+    ("train = 8640", "train = 1000"),
     ("validation = 900", "validation = 300"),
 )
 
@@ -52,7 +52,7 @@ def test_every_reading_arrives_in_its_column(tmp_path):
 
 def test_a_smaller_fleet_leaves_nothing_of_the_bigger_one(tmp_path):
     for vehicles in (5, 3):
-        path = scenario(tmp_path, ("vehicles = 36", f"vehicles = {vehicles}"), *SMALL[1:])
+        path = scenario(tmp_path, ("vehicles = 84", f"vehicles = {vehicles}"), *SMALL[1:])
         assert main([str(path), "--build", str(tmp_path / "build")]) == 0
     manifest = json.loads((tmp_path / "build/small_truck/dataset/dataset.json").read_text())
     assert manifest["streams"] == ["truck-00000", "truck-00001", "truck-00002"]
@@ -62,7 +62,7 @@ def test_a_smaller_fleet_leaves_nothing_of_the_bigger_one(tmp_path):
     ("change", "message"),
     [
         (("[fleet]\n", "[flete]\n"), 'flete: unknown key; did you mean "fleet"?'),
-        (("vehicles = 36 ", "vehicles = 0 "), "fleet.vehicles: expected a whole number"),
+        (("vehicles = 84 ", "vehicles = 0 "), "fleet.vehicles: expected a whole number"),
         (("healthy_hours", "healthy_days"), 'fleet.healthy_days: unknown key; did you mean "healthy_hours"?'),
         (('set = "fleet"', 'path = "rows"'), "[fleet]"),
     ],
