@@ -5,6 +5,7 @@ The same arithmetic exists twice: here over whole arrays, for training; and as o
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from pipeline.user_error import UserError
 CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
 # Share of the median standard deviation over streams: a channel that rested while it was learned may move later.
 STD_FLOOR = 0.1
-SECONDS_PER_UNIT = {"hour_of_day": 3600.0, "hour_of_week": 3600.0, "day_of_week": 86400.0, "day_of_year": 86400.0}
+SECONDS_PER_UNIT = {
+    "hour_of_day": 3600.0,
+    "hour_of_week": 3600.0,
+    "day_of_week": 86400.0,
+    "day_of_year": 86400.0,
+    "us_holiday": math.inf,  # a flag does not run on
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,9 @@ class FeatureEncoding:
     cosine of each cycle. `readings` is None where mean and std are fixed; else the device learns both from that many
     readings of each channel after a reset, and mean is 0, std the floor below which a learned one is not taken.
     `targets` index the measured columns; a network forecast holds lead after lead, each with every target.
+    `lags`: in steps; the readings of the targets so long before the times forecast are features too, lag after lag,
+    each like a forecast. `quantiles`: put out beside the forecast, the median. `shifts`: for each of them, what is
+    added to the network's quantile of every lead and target, in standard deviations.
     """
 
     columns: tuple[str, ...]
@@ -40,6 +50,9 @@ class FeatureEncoding:
     targets: tuple[int, ...]
     leads: tuple[int, int]
     non_negative: bool
+    lags: tuple[int, ...] = ()
+    quantiles: tuple[float, ...] = ()
+    shifts: tuple[tuple[float, ...], ...] = ()
 
     @property
     def measured(self) -> int:
@@ -48,11 +61,21 @@ class FeatureEncoding:
     @property
     def width(self) -> int:
         """Number of network features."""
-        return self.measured + 2 * len(self.cycles)
+        return self.measured + 2 * len(self.cycles) + len(self.lags) * self.outputs
 
     @property
     def lead_count(self) -> int:
         return self.leads[1] - self.leads[0] + 1
+
+    @property
+    def outputs(self) -> int:
+        """Numbers in a network forecast."""
+        return self.lead_count * len(self.targets)
+
+    @property
+    def memory(self) -> int:
+        """Readings before the newest that lags reach back to."""
+        return max(self.lags) - self.leads[0] if self.lags else 0
 
     def standardize(self, readings: np.ndarray, mean=None, std=None) -> np.ndarray:
         """(..., measured) readings in real units -> standard deviations from the mean, clipped; NaN stays NaN."""
@@ -61,13 +84,22 @@ class FeatureEncoding:
         return np.clip(standardized, -CLIP, CLIP).astype(np.float32)
 
     def encode(self, x: np.ndarray, mean=None, std=None) -> np.ndarray:
-        """(..., columns) raw -> (..., width) features; `mean`, `std` (measured,) where they are learned per stream."""
+        """(..., columns) raw -> (..., width) features without lags; `mean`, `std` where learned per stream."""
         standardized = self.standardize(x[..., : self.measured], mean, std)
         if not self.cycles:
             return standardized
         weights, phase = self.angles
         angles = x[..., self.measured :].astype(np.float32) @ weights + phase
         return np.concatenate([standardized, np.sin(angles)], axis=-1).astype(np.float32)
+
+    def with_lags(self, features: np.ndarray) -> np.ndarray:
+        """(timesteps, features without lags) -> (timesteps - memory, width); none missing."""
+        if not self.lags:
+            return features
+        now, readings = np.arange(self.memory, len(features))[:, None], features[:, list(self.targets)]
+        leads = np.arange(self.leads[0], self.leads[1] + 1)
+        lagged = [readings[now + leads - lag].reshape(len(now), -1) for lag in self.lags]
+        return np.concatenate([features[self.memory :], *lagged], axis=1)
 
     @property
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
@@ -121,6 +153,8 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
         targets=tuple(names.index(target) for target in scenario.forecast.targets),
         leads=(scenario.forecast.first_lead, scenario.forecast.last_lead),
         non_negative=all(by_name[target].minimum == 0 for target in scenario.forecast.targets),
+        lags=scenario.lag_steps,
+        quantiles=tuple(quantile for quantile in scenario.forecast.quantiles if quantile != 0.5),
     )
 
 

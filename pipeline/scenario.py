@@ -20,6 +20,9 @@ BUDGETS = (
     "convert_seconds",
     "metric",
     "metric_loss",
+    "metric_points",
+    "nrmse",
+    "coverage_gap",
     "f1",
     "far",
     "mar",
@@ -68,6 +71,7 @@ class Column:
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
     is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
     `optional`: files may lack it; its readings are missing there. `kinds`: of a label, names of its values 1, 2, ...
+    `ahead`: of a known column, the value fed is the one it will have so much later.
     """
 
     name: str = entry(toml.text)
@@ -81,6 +85,7 @@ class Column:
     header: str | None = entry(toml.text, default=None)
     optional: bool = entry(toml.flag, default=False)
     kinds: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    ahead_seconds: float = entry(toml.duration, key="ahead", default=0.0)
 
     def __post_init__(self):
         if self.calendar is not None and self.role == "input":
@@ -150,11 +155,17 @@ class Normalize:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """The columns forecast and the leads in steps, first and last inclusive."""
+    """The columns forecast and the leads in steps, first and last inclusive.
+
+    `lags`: the readings so long before the times that are forecast are fed too. `quantiles`: in rising order with .5,
+    which is the forecast itself; the others are put out beside it.
+    """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
     first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(1), size=2)), key="leads")
     last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(1), size=2)), key="leads")
+    lags_seconds: tuple[float, ...] = entry(toml.list_of(toml.duration), key="lags", default=())
+    quantiles: tuple[float, ...] = entry(toml.list_of(toml.number(maximum=0.999, above=0.0)), default=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +193,10 @@ class Anomaly:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """The recurrent cell and its float training."""
+    """The recurrent cell and its float training.
+
+    `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
+    """
 
     cell: str = entry(toml.choice("gru", "lstm", "simple_rnn"))
     units: int = entry(toml.whole(1))
@@ -191,6 +205,17 @@ class ModelSettings:
     learning_rate: float = entry(toml.number(above=0.0))
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
+    hidden: int | None = entry(toml.whole(1), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure from the literature, quoted in the report beside our own; `value` is of the scenario's metric."""
+
+    name: str = entry(toml.text)
+    value: float = entry(toml.number(0.0))
+    nrmse: float | None = entry(toml.number(0.0), default=None)
+    source: str = entry(toml.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,12 +259,28 @@ class Scenario:
     model: ModelSettings = entry(toml.table_of(ModelSettings))
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
+    published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
 
     @property
     def cores(self) -> tuple[str, ...]:
         """The cores that budgets are about."""
         named = {budget.rpartition("_")[2] for budget in self.budgets}
         return tuple(core for core in CORES if core in named)
+
+    @property
+    def lag_steps(self) -> tuple[int, ...]:
+        """The lags of the forecast in steps."""
+        return tuple(round(lag / self.data.step_seconds) for lag in self.forecast.lags_seconds)
+
+    @property
+    def lag_memory(self) -> int:
+        """Readings before the newest that the lags reach back to."""
+        return max(self.lag_steps) - self.forecast.first_lead if self.lag_steps else 0
+
+    @property
+    def steps_ahead(self) -> int:
+        """Steps by which columns known in advance reach beyond their own time."""
+        return max(round(column.ahead_seconds / self.data.step_seconds) for column in self.columns)
 
     @property
     def inputs(self) -> tuple[Column, ...]:

@@ -32,7 +32,7 @@ class WorkUnits:
     @classmethod
     def of(cls, scenario: Scenario, files: Iterable[DataFile]) -> "WorkUnits":
         total = 1 + sum(file.size for file in files) // UNIT_BYTES
-        steps = scenario.windows.length + scenario.forecast.last_lead
+        steps = scenario.windows.length + scenario.forecast.last_lead + scenario.steps_ahead
         step = scenario.data.step_ms
         # Row counts, and the first readings of a stream, are only known to who holds it from its start.
         whole = scenario.split.by == "rows" or scenario.normalize.by == "stream"

@@ -113,6 +113,18 @@ def _metric_loss(record, bench):
         raise NotMeasured(f"not measured: {unknown}") from unknown
 
 
+def _metric_points(record, bench):
+    """How much worse the shipped model is than the float model, in the unit of the metric; better: below 0."""
+    reference, value = _number(record, "metric", "float"), _number(record, "metric", "quantized")
+    worse = reference - value if higher_is_better(_metric_name(record)) else value - reference
+    return worse if math.isfinite(worse) else math.nan
+
+
+def _coverage_gap(record, bench):
+    """How far the share of values within their interval is from what the interval promises, either way."""
+    return abs(_number(record, "coverage", "quantized") - _number(record, "coverage", "nominal"))
+
+
 def _parity_lsb(record, bench):
     """Largest difference in quanta between LiteRT's own kernels and TFLM, whichever of the two is the reference.
 
@@ -163,6 +175,9 @@ RULES = {
         lambda record: higher_is_better(_metric_name(record)),
     ),
     "metric_loss": Rule("%", _metric_loss),
+    "metric_points": Rule(lambda record: metric_unit(_metric_name(record)), _metric_points),
+    "nrmse": Rule("", _field("nrmse", "quantized")),
+    "coverage_gap": Rule("%", _coverage_gap),
     "f1": Rule("", _f1, lambda record: True),
     "far": Rule("%", _field("far", "quantized")),
     "mar": Rule("%", _field("mar", "quantized")),
