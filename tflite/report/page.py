@@ -19,6 +19,7 @@ from tflite.report.tables import (
     model_rows,
     operation_counts,
     parity_rows,
+    published_sources,
     quality_note,
     quality_rows,
     tensor_rows,
@@ -84,7 +85,7 @@ def page_content(scenario, evidence):
     if evidence.trace is not None:
         draw = forecast_pictures if scenario.task == "forecast" else anomaly_pictures
         pictures |= draw(scenario, evidence.trace, ours)
-    quality = quality_rows(record, ours, evidence.models)
+    quality = quality_rows(record, ours, evidence.models, scenario.published)
     return {
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         "markup": Markup,
@@ -100,6 +101,8 @@ def page_content(scenario, evidence):
         "budgets": budget_rows(evidence.gates),
         "checked": evidence.gates is not None,
         "quality": quality,
+        "sources": published_sources(scenario.published),
+        "nominal": figure_text((record.get("coverage") or {}).get("nominal"), "%") if record.get("coverage") else "",
         "events": event_rows(record, ours),
         "quality_note": quality_note(record, quality),
         "metric_name": str((record.get("metric") or {}).get("name") or "metric").upper(),
