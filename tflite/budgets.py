@@ -116,13 +116,15 @@ def _metric_loss(record, bench):
 def _metric_points(record, bench):
     """How much worse the shipped model is than the float model, in the unit of the metric; better: below 0."""
     reference, value = _number(record, "metric", "float"), _number(record, "metric", "quantized")
-    worse = reference - value if higher_is_better(_metric_name(record)) else value - reference
-    return worse if math.isfinite(worse) else math.nan
+    if not (_is_finite(reference) and _is_finite(value)):
+        return math.nan
+    return reference - value if higher_is_better(_metric_name(record)) else value - reference
 
 
 def _coverage_gap(record, bench):
     """How far the share of values within their interval is from what the interval promises, either way."""
-    return abs(_number(record, "coverage", "quantized") - _number(record, "coverage", "nominal"))
+    covered, promised = _number(record, "coverage", "quantized"), _number(record, "coverage", "nominal")
+    return abs(covered - promised) if _is_finite(covered) and _is_finite(promised) else math.nan
 
 
 def _parity_lsb(record, bench):

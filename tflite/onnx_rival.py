@@ -29,8 +29,8 @@ class StepWeights:
         recurrent_kernel: (units, gates * units).
         bias: (gates * units,); (2, gates * units) of a GRU with reset_after.
         head_kernel, head_bias: (units, outputs), (outputs,); several heads side by side.
-        hidden_kernel, hidden_bias: of a relu layer that sees the state and x, and that the heads see: (units + features,
-            hidden), (hidden,); None where the heads see the state.
+        hidden_kernel, hidden_bias: (units + features, hidden), (hidden,) of a relu layer between, which sees the state
+            and x; None where the heads see the state.
     """
 
     cell: str
