@@ -36,7 +36,8 @@ class FeatureEncoding:
     readings of each channel after a reset, and mean is 0, std the floor below which a learned one is not taken.
     `targets` index the measured columns; a network forecast holds lead after lead, each with every target.
     `lags`: in steps; the readings of the targets so long before the times forecast are features too, lag after lag,
-    each like a forecast. `quantiles`: put out beside the forecast, the median. `shifts`: for each of them, what is
+    each like a forecast. `level`: the one target is fed and forecast as the distance to its mean over the readings that
+    lags reach back to. `quantiles`: put out beside the forecast, the median. `shifts`: for each of them, what is
     added to the network's quantile of every lead and target, in standard deviations.
     """
 
@@ -51,6 +52,7 @@ class FeatureEncoding:
     leads: tuple[int, int]
     non_negative: bool
     lags: tuple[int, ...] = ()
+    level: bool = False
     quantiles: tuple[float, ...] = ()
     shifts: tuple[tuple[float, ...], ...] = ()
 
@@ -92,13 +94,23 @@ class FeatureEncoding:
         angles = x[..., self.measured :].astype(np.float32) @ weights + phase
         return np.concatenate([standardized, np.sin(angles)], axis=-1).astype(np.float32)
 
+    def levels(self, features: np.ndarray) -> np.ndarray:
+        """(timesteps, features without lags) -> (timesteps - memory, 1): the level, standardized; 0 without."""
+        if not self.level:
+            return np.zeros((len(features) - self.memory, 1), np.float32)
+        sums = np.cumsum(np.append(0.0, features[:, self.targets[0]].astype(np.float64)))
+        means = (sums[self.memory + 1 :] - sums[: -self.memory - 1]) / (self.memory + 1)
+        return means[:, None].astype(np.float32)
+
     def with_lags(self, features: np.ndarray) -> np.ndarray:
         """(timesteps, features without lags) -> (timesteps - memory, width); none missing."""
         if not self.lags:
             return features
-        now, readings = np.arange(self.memory, len(features))[:, None], features[:, list(self.targets)]
+        levels, readings = self.levels(features), features[:, list(self.targets)]
+        now, features = np.arange(self.memory, len(features))[:, None], features.copy()
+        features[self.memory :, list(self.targets)] -= levels
         leads = np.arange(self.leads[0], self.leads[1] + 1)
-        lagged = [readings[now + leads - lag].reshape(len(now), -1) for lag in self.lags]
+        lagged = [readings[now + leads - lag].reshape(len(now), -1) - levels for lag in self.lags]
         return np.concatenate([features[self.memory :], *lagged], axis=1)
 
     @property
@@ -154,6 +166,7 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
         leads=(scenario.forecast.first_lead, scenario.forecast.last_lead),
         non_negative=all(by_name[target].minimum == 0 for target in scenario.forecast.targets),
         lags=scenario.lag_steps,
+        level=scenario.forecast.level,
         quantiles=tuple(quantile for quantile in scenario.forecast.quantiles if quantile != 0.5),
     )
 

@@ -54,8 +54,13 @@ def window_batches(
 def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=None, std=None):
     """One window (length + last lead, columns) of raw readings -> features, forecast and following targets."""
     standardized = encoding.standardize(x[:, : encoding.measured], mean, std)
-    features = encoding.with_lags(fill_missing(encoding.encode(x[:length], mean, std)))
+    features = fill_missing(encoding.encode(x[:length], mean, std))
     steps = np.arange(encoding.memory, length)
     leads = steps[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
     forecast = standardized[leads][:, :, list(encoding.targets)].reshape(len(steps), -1)
-    return features, forecast, standardized[steps + 1]
+    following = standardized[steps + 1]
+    if encoding.level:
+        levels = encoding.levels(features)
+        forecast = forecast - levels
+        following[:, list(encoding.targets)] -= levels
+    return encoding.with_lags(features), forecast, following

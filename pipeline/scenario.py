@@ -157,7 +157,8 @@ class Normalize:
 class Forecast:
     """The columns forecast and the leads in steps, first and last inclusive.
 
-    `lags`: the readings so long before the times that are forecast are fed too. `quantiles`: in rising order with .5,
+    `lags`: the readings so long before the times that are forecast are fed too. `level`: what the network sees and
+    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising order with .5,
     which is the forecast itself; the others are put out beside it.
     """
 
@@ -165,6 +166,7 @@ class Forecast:
     first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(1), size=2)), key="leads")
     last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(1), size=2)), key="leads")
     lags_seconds: tuple[float, ...] = entry(toml.list_of(toml.duration), key="lags", default=())
+    level: bool = entry(toml.flag, default=False)
     quantiles: tuple[float, ...] = entry(toml.list_of(toml.number(maximum=0.999, above=0.0)), default=())
 
 

@@ -141,6 +141,8 @@ def _lags(scenario: Scenario, place: Place) -> None:
                 f"expected whole steps of {step:g} s and at least the last lead, {forecast.last_lead * step:g} s, so"
                 f" that the reading is there when it is fed; got {lag:g} s"
             )
+    if forecast.level and (not forecast.lags_seconds or len(forecast.targets) > 1):
+        raise Place(place.file, "forecast.level").error("goes with the key lags and exactly one target")
     needed = scenario.lag_memory + scenario.windows.warmup
     if forecast.lags_seconds and scenario.windows.length <= needed:
         raise place.error(

@@ -13,6 +13,7 @@ from keras_models.feature_encoding import CLIP, FeatureEncoding
 from keras_models.forecaster import quantile_name
 from tflite.graph_operators import dequantize
 from tflite.lower_model import lower_model
+from tflite.lower_past import PastGraph
 from tflite.lower_score import ScoreGraph
 from tflite.shell_operators import ShellOperators
 from tflite.step_graph import StepGraph, StepGraphBuilder
@@ -34,6 +35,7 @@ class SensorGraph(ShellOperators):
             raise ValueError("mean and spread learned on the device go with a score and without calendar columns")
         self.model, self.encoding, self.score, self.state = model, encoding, score, state
         super().__init__(StepGraphBuilder())
+        self.past = None
         self.output_form = {}
 
     def build(self) -> StepGraph:
@@ -47,6 +49,8 @@ class SensorGraph(ShellOperators):
         x = self._tensor("x", len(self.encoding.columns))
         self.builder.inputs.append(("x", x))
         readings, calendar = self._fill_missing(x)
+        if self.encoding.lags:
+            self.past = PastGraph(self.builder, self.encoding, self._targets(readings))
         features = self._features(readings, calendar)
         forecast, following, *quantiles = lower_model(
             self.builder,
@@ -140,7 +144,8 @@ class SensorGraph(ShellOperators):
         return new_mean, self._op("DIV", [one, std], "inverse_std", width)
 
     def _features(self, readings: str, calendar: str | None) -> str:
-        parts = [readings, *([self._waves(calendar)] if calendar else []), *self._lags(readings)]
+        readings = self.past.above_level(readings) if self.past else readings
+        parts = [readings, *([self._waves(calendar)] if calendar else []), *(self.past.lags() if self.past else [])]
         if len(parts) == 1:
             return readings
         return self._op("CONCATENATION", parts, "features", self.encoding.width, axis=1)
@@ -153,26 +158,10 @@ class SensorGraph(ShellOperators):
         shifted = self._op("ADD", [angles, self._constant("phase", phase)], "angles", len(phase))
         return self._op("SIN", [shifted], "waves", len(phase))
 
-    def _lags(self, readings: str) -> list[str]:
-        """The past readings at each lag, (1, leads * targets) each; a shift register of them is part of the state."""
-        enc, count = self.encoding, len(self.encoding.targets)
-        if not enc.lags:
-            return []
-        before = self._tensor("previous_past", enc.memory * count)
-        past = self._op("CONCATENATION", [before, self._targets(readings)], "past", (enc.memory + 1) * count, axis=1)
-        self._state("past", before, self._slice(past, count, enc.memory * count, "past_kept"))
-        oldest = max(enc.lags)
-        return [self._slice(past, (oldest - lag) * count, enc.outputs, f"lag_{lag}") for lag in enc.lags]
-
-    def _slice(self, values: str, first: int, size: int, name: str) -> str:
-        """`size` of the values from place `first` on."""
-        begin = self.builder.constant(f"begin_{name}", np.array([0, first], np.int32))
-        shape = self.builder.constant(f"shape_{name}", np.array([1, size], np.int32))
-        return self._op("SLICE", [values, begin, shape], name, size)
-
     def _following(self, following: str, calendar: str | None) -> str:
         """The network's forecast of the next readings; calendars run on by themselves."""
         following = dequantize(self.builder, following)
+        following = self.past.from_level(following) if self.past else following
         if calendar is None:
             return following
         columns = len(self.encoding.columns)
@@ -210,9 +199,9 @@ class SensorGraph(ShellOperators):
         place = "" if quantile is None else f"{name}_"
         std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
         mean = np.float32(mean + np.asarray(shift) * std)
-        spread = self._op(
-            "MUL", [dequantize(self.builder, values), self._constant("target_std", std)], f"{place}spread_out", width
-        )
+        values = dequantize(self.builder, values)
+        values = self.past.forecast_from_level(values, name) if self.past else values
+        spread = self._op("MUL", [values, self._constant("target_std", std)], f"{place}spread_out", width)
         real = self._op("ADD", [spread, self._constant(f"{place}target_mean", mean)], f"{place}real", width)
         if enc.non_negative:
             real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], name, width)

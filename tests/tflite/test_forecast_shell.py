@@ -127,3 +127,39 @@ def test_int8_inside(net):
     states = {state["name"]: state["shape"] for state in artifact.manifest["states"]}
     assert states["past"] == [2 * (7 - 2)]
     assert [one.get("quantile") for one in artifact.manifest["outputs"]] == [None, *QUANTILES]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_level_is_taken_out_and_put_back(way):
+    """Lifting a stream by a constant lifts every output by it, also where the network has never been; numpy agrees."""
+    encoding = dataclasses.replace(ENCODING, targets=(1,), level=True, quantiles=(), shifts=())
+    model = build_forecaster(SETTINGS, encoding)
+    xs, lifted = stream(), stream()
+    lifted[:, 1] += 0.75
+    runtime = load_model(convert(model, activations="float32", encoding=encoding).tflite, **WAYS[way])
+    outputs = np.stack([runtime.step(x) for x in xs])[encoding.memory :]
+    readings = (xs[:, :2] - encoding.mean) / encoding.std
+    levels = np.array([readings[t - 5 : t + 1, 1].mean() for t in range(5, STEPS)])
+    features = encoding.with_lags(encoding.encode(xs))
+    np.testing.assert_allclose(features[:, 1], readings[5:, 1] - levels, atol=1e-5)
+    np.testing.assert_allclose(features[:, -1], readings[1:-4, 1] - levels, atol=1e-5)
+    np.testing.assert_allclose(features[:, 0], readings[5:, 0], atol=1e-5)
+    runtime.reset()
+    moved = np.stack([runtime.step(x) for x in lifted])[encoding.memory :]
+    first = 25  # the state has forgotten that before the reset there was no level
+    np.testing.assert_allclose(moved[first:], outputs[first:] + 0.75, atol=2e-3)
+    truth = np.asarray(model(features[None])[0][0]) + levels[:, None]
+    np.testing.assert_allclose(outputs[first:], truth[first:] * 0.5 - 1, atol=2e-3)
+
+
+def test_a_missing_reading_is_replaced_on_the_level(net):
+    """By the forecast the network made of it, put back on the level."""
+    encoding = dataclasses.replace(ENCODING, targets=(1,), level=True, quantiles=(), shifts=())
+    model, xs = build_forecaster(SETTINGS, encoding), stream()
+    runtime = load_model(convert(model, activations="float32", encoding=encoding).tflite)
+    for x in xs:
+        runtime.step(x)
+    readings = (xs[-6:, 1] + 1) / 0.5
+    following = np.asarray(model(encoding.with_lags(encoding.encode(xs))[None])[1][0, -1])
+    expected = following + [0, readings.mean()]
+    np.testing.assert_allclose(runtime.states["last_forecast"][:2], expected, atol=2e-3)
