@@ -5,6 +5,7 @@ The same arithmetic exists twice: here over whole arrays, for training; and as o
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from pipeline.user_error import UserError
 CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
 # Share of the median standard deviation over streams: a channel that rested while it was learned may move later.
 STD_FLOOR = 0.1
-SECONDS_PER_UNIT = {"hour_of_day": 3600.0, "hour_of_week": 3600.0, "day_of_week": 86400.0, "day_of_year": 86400.0}
+SECONDS_PER_UNIT = {
+    "hour_of_day": 3600.0,
+    "hour_of_week": 3600.0,
+    "day_of_week": 86400.0,
+    "day_of_year": 86400.0,
+    "us_holiday": math.inf,  # a flag does not run on
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,10 @@ class FeatureEncoding:
     readings of each channel after a reset, and mean is 0, std the floor below which a learned one is not taken.
     `targets` index the measured columns; a network forecast holds lead after lead, each with every target. `inputs`
     index those the network reads, None: all.
+    `lags`: in steps; the readings of the targets so long before the times forecast are features too, lag after lag,
+    each like a forecast. `level`: the one target is fed and forecast as the distance to its mean over the readings that
+    lags reach back to. `quantiles`: put out beside the forecast, the median. `shifts`: for each of them, what is
+    added to the network's quantile of every lead and target, in standard deviations.
     """
 
     columns: tuple[str, ...]
@@ -42,6 +53,10 @@ class FeatureEncoding:
     leads: tuple[int, int]
     non_negative: bool
     inputs: tuple[int, ...] | None = None
+    lags: tuple[int, ...] = ()
+    level: bool = False
+    quantiles: tuple[float, ...] = ()
+    shifts: tuple[tuple[float, ...], ...] = ()
 
     @property
     def measured(self) -> int:
@@ -50,7 +65,7 @@ class FeatureEncoding:
     @property
     def width(self) -> int:
         """Number of network features."""
-        return len(self.read) + 2 * len(self.cycles)
+        return len(self.read) + 2 * len(self.cycles) + len(self.lags) * self.outputs
 
     @property
     def read(self) -> tuple[int, ...]:
@@ -61,6 +76,16 @@ class FeatureEncoding:
     def lead_count(self) -> int:
         return self.leads[1] - self.leads[0] + 1
 
+    @property
+    def outputs(self) -> int:
+        """Numbers in a network forecast."""
+        return self.lead_count * len(self.targets)
+
+    @property
+    def memory(self) -> int:
+        """Readings before the newest that lags reach back to."""
+        return max(self.lags) - self.leads[0] if self.lags else 0
+
     def standardize(self, readings: np.ndarray, mean=None, std=None) -> np.ndarray:
         """(..., measured) readings in real units -> standard deviations from the mean, clipped; NaN stays NaN."""
         mean, std = (self.mean, self.std) if mean is None else (mean, np.maximum(std, self.std))
@@ -68,13 +93,32 @@ class FeatureEncoding:
         return np.clip(standardized, -CLIP, CLIP).astype(np.float32)
 
     def encode(self, x: np.ndarray, mean=None, std=None) -> np.ndarray:
-        """(..., columns) raw -> (..., width) features; `mean`, `std` (measured,) where they are learned per stream."""
+        """(..., columns) raw -> (..., width) features without lags; `mean`, `std` where learned per stream."""
         standardized = self.standardize(x[..., : self.measured], mean, std)[..., list(self.read)]
         if not self.cycles:
             return standardized
         weights, phase = self.angles
         angles = x[..., self.measured :].astype(np.float32) @ weights + phase
         return np.concatenate([standardized, np.sin(angles)], axis=-1).astype(np.float32)
+
+    def levels(self, features: np.ndarray) -> np.ndarray:
+        """(timesteps, features without lags) -> (timesteps - memory, 1): the level, standardized; 0 without."""
+        if not self.level:
+            return np.zeros((len(features) - self.memory, 1), np.float32)
+        sums = np.cumsum(np.append(0.0, features[:, self.targets[0]].astype(np.float64)))
+        means = (sums[self.memory + 1 :] - sums[: -self.memory - 1]) / (self.memory + 1)
+        return means[:, None].astype(np.float32)
+
+    def with_lags(self, features: np.ndarray) -> np.ndarray:
+        """(timesteps, features without lags) -> (timesteps - memory, width); none missing."""
+        if not self.lags:
+            return features
+        levels, readings = self.levels(features), features[:, list(self.targets)]
+        now, features = np.arange(self.memory, len(features))[:, None], features.copy()
+        features[self.memory :, list(self.targets)] -= levels
+        leads = np.arange(self.leads[0], self.leads[1] + 1)
+        lagged = [readings[now + leads - lag].reshape(len(now), -1) - levels for lag in self.lags]
+        return np.concatenate([features[self.memory :], *lagged], axis=1)
 
     @property
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +173,9 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
         leads=(scenario.forecast.first_lead, scenario.forecast.last_lead),
         non_negative=all(by_name[target].minimum == 0 for target in scenario.forecast.targets),
         inputs=tuple(names.index(name) for name in scenario.forecast.inputs) or None,
+        lags=scenario.lag_steps,
+        level=scenario.forecast.level,
+        quantiles=tuple(quantile for quantile in scenario.forecast.quantiles if quantile != 0.5),
     )
 
 

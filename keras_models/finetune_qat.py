@@ -10,6 +10,7 @@ from keras_models.anomaly_score import AnomalyScore, load_score
 from keras_models.choose_form import Trial, allowed_forms, choose_form, print_choice
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import fit_model, masked_mae, write_history, write_summary
+from keras_models.forecast_intervals import fit_intervals, save_intervals
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate, quantize_aware
@@ -62,6 +63,9 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     )
     print_choice(choice, f"{scenario.name}: forms tried, the cheapest first")
     qat, history = choice.chosen.model, choice.chosen.history
+    if encoding.quantiles:
+        fitted = fit_intervals(qat, encoding, validation, scenario.windows.warmup)
+        save_intervals(fitted, folder / "intervals_qat.json")
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))
         fit_stream_score(qat, scenario, encoding, dataset, streams).save(folder / "score_qat.json")
@@ -101,6 +105,7 @@ def _attempt(
         warmup=warmup,
         weight_decay=scenario.model.weight_decay,
         logs=logs,
+        quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
     )
     after = score and score_distance(qat, float_model, score, validation, warmup)
     distances = (before, after) if score else None

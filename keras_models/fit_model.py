@@ -12,6 +12,7 @@ from rich.progress import Progress
 from pipeline.atomic_write import atomic_write, write_json
 
 FOLLOWING_WEIGHT = 0.1  # the forecast is the job; the next readings only stand in for missing ones
+QUANTILE_WEIGHT = 0.5
 GRADIENT_NORM = 1.0
 LAST_RATE = 0.02  # of the first, at the end of the cosine
 
@@ -27,14 +28,19 @@ def fit_model(
     warmup: int,
     weight_decay: float,
     logs: Path,
+    quantiles: Sequence[float] = (),
 ) -> list[dict[str, float]]:
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
+
+    The outputs of the model are forecast, following and then a head for each of `quantiles`.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
     """
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(train) * epochs, alpha=LAST_RATE)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
-    model.compile(optimizer, loss=[masked_mae(warmup)] * 2, loss_weights=[1.0, FOLLOWING_WEIGHT])
+    losses = [masked_mae(warmup)] * 2 + [masked_pinball(quantile, warmup) for quantile in quantiles]
+    weights = [1.0, FOLLOWING_WEIGHT] + [QUANTILE_WEIGHT] * len(quantiles)
+    model.compile(optimizer, loss=losses, loss_weights=weights)
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
     history = model.fit(
         train,
@@ -64,6 +70,19 @@ def masked_mae(warmup: int):
         known = tf.math.is_finite(truth)
         error = tf.abs(tf.where(known, truth - forecast, 0.0))
         return tf.reduce_sum(error) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+
+    return loss
+
+
+def masked_pinball(quantile: float, warmup: int):
+    """Twice the pinball loss (Koenker and Bassett 1978), least at the quantile; of .5 it is `masked_mae`."""
+
+    def loss(truth, forecast):
+        truth, forecast = truth[:, warmup:], forecast[:, warmup:]
+        known = tf.math.is_finite(truth)
+        error = tf.where(known, truth - forecast, 0.0)
+        total = tf.reduce_sum(2 * tf.maximum(quantile * error, (quantile - 1) * error))
+        return total / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
 
     return loss
 

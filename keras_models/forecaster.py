@@ -1,4 +1,4 @@
-"""The forecaster: one recurrent layer, one head for the leads asked for, one for the next reading of every channel."""
+"""The forecaster: one recurrent layer, heads for the leads asked for, one for the next reading of every channel."""
 
 import keras
 
@@ -7,15 +7,29 @@ from pipeline.scenario import ModelSettings
 
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "simple_rnn": keras.layers.SimpleRNN}
 
+HIDDEN, FOLLOWING = "hidden", "following"  # layers by name
+
 
 def build_forecaster(settings: ModelSettings, encoding: FeatureEncoding) -> keras.Model:
-    """(batch, timesteps, features) -> [forecast (batch, timesteps, leads * targets), following (.., measured)].
+    """(batch, timesteps, features) -> [forecast (.., leads * targets), following (.., measured), quantiles ..].
 
     All in standard deviations. `following` forecasts the next reading of every channel: a missing reading is
-    replaced by it on the device.
+    replaced by it on the device. Of the quantiles, each like the forecast, there are as many as the encoding has. A
+    hidden layer sees the features beside the state: what was measured a week ago is a forecast already, also on a level
+    that no state has ever seen.
     """
     features = keras.Input((None, encoding.width), name="features")
     state = CELLS[settings.cell](settings.units, return_sequences=True, name=settings.cell)(features)
-    forecast = keras.layers.Dense(encoding.lead_count * len(encoding.targets), name="forecast")(state)
-    following = keras.layers.Dense(encoding.measured, name="following")(state)
-    return keras.Model(features, [forecast, following], name=f"{settings.cell}_forecaster")
+    seen = state
+    if settings.hidden:
+        seen = keras.layers.Concatenate(name="state_and_features")([state, features])
+        seen = keras.layers.Dense(settings.hidden, activation="relu", name=HIDDEN)(seen)
+    forecast = keras.layers.Dense(encoding.outputs, name="forecast")(seen)
+    following = keras.layers.Dense(encoding.measured, name=FOLLOWING)(state)
+    quantiles = [keras.layers.Dense(encoding.outputs, name=quantile_name(q))(seen) for q in encoding.quantiles]
+    return keras.Model(features, [forecast, following, *quantiles], name=f"{settings.cell}_forecaster")
+
+
+def quantile_name(quantile: float) -> str:
+    """`quantile_10` of .1, `quantile_2_5` of .025: the name of the head and of the output of the converted model."""
+    return f"quantile_{100 * quantile:g}".replace(".", "_")

@@ -21,10 +21,11 @@ def training_batches(
 def window_batches(
     folder: Path, part: str, dataset: dict, encoding: FeatureEncoding, batch: int, seed: int | None = None
 ) -> tf.data.Dataset:
-    """Batches (features, (forecast, following)) of one part, all in standard deviations, float32.
+    """Batches (features, (forecast, following, ...)) of one part, all in standard deviations, float32.
 
-    features: (batch, length, encoding.width), missing readings filled with the last one seen.
-    forecast: (batch, length, leads * targets) and following: (batch, length, measured), NaN where not known.
+    features: (batch, steps, encoding.width), missing readings filled with the last one seen; the first readings of a
+    window, to which lags reach back, are no steps. forecast: (batch, steps, leads * targets) and following:
+    (batch, steps, measured), NaN where not known; behind them the forecast again for each quantile.
     Kept in memory after the first epoch; shuffled anew each epoch when `seed` is given.
     """
     files = sorted(str(path) for path in (Path(folder) / "windows").glob(f"{part}-*.tfrecord"))
@@ -39,9 +40,9 @@ def window_batches(
     def parse(record):
         example = tf.io.parse_single_example(record, form)
         outputs = tf.numpy_function(arrays, [example["x"], example["stream"]], [tf.float32] * 3, stateful=False)
-        widths = encoding.width, encoding.lead_count * len(encoding.targets), encoding.measured
-        features, forecast, following = (tf.ensure_shape(o, (length, w)) for o, w in zip(outputs, widths, strict=True))
-        return features, (forecast, following)
+        widths, steps = (encoding.width, encoding.outputs, encoding.measured), length - encoding.memory
+        features, forecast, following = (tf.ensure_shape(o, (steps, w)) for o, w in zip(outputs, widths, strict=True))
+        return features, (forecast, following, *[forecast] * len(encoding.quantiles))
 
     count = dataset["counts"]["windows"][part]
     windows = tf.data.TFRecordDataset(files).map(parse).apply(tf.data.experimental.assert_cardinality(count)).cache()
@@ -54,6 +55,12 @@ def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=No
     """One window (length + last lead, columns) of raw readings -> features, forecast and following targets."""
     standardized = encoding.standardize(x[:, : encoding.measured], mean, std)
     features = fill_missing(encoding.encode(x[:length], mean, std))
-    leads = np.arange(length)[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
-    forecast = standardized[leads][:, :, list(encoding.targets)].reshape(length, -1)
-    return features, forecast, standardized[1 : length + 1]
+    steps = np.arange(encoding.memory, length)
+    leads = steps[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
+    forecast = standardized[leads][:, :, list(encoding.targets)].reshape(len(steps), -1)
+    following = standardized[steps + 1]
+    if encoding.level:
+        levels = encoding.levels(features)
+        forecast = forecast - levels
+        following[:, list(encoding.targets)] -= levels
+    return encoding.with_lags(features), forecast, following

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from keras_models.feature_encoding import fit_encoding
 from keras_models.fit_model import fit_model, write_history, write_summary
+from keras_models.forecast_intervals import fit_intervals, save_intervals
 from keras_models.forecaster import build_forecaster
 from keras_models.model_folder import save_model, seed_everything, start_clean
 from keras_models.shard_dataset import training_batches
@@ -35,8 +36,12 @@ def train(scenario: Scenario, build_dir: Path) -> Path:
         warmup=scenario.windows.warmup,
         weight_decay=settings.weight_decay,
         logs=folder / "logs" / "float",
+        quantiles=encoding.quantiles,
     )
     encoding.save(folder / "encoding.json")
+    if encoding.quantiles:
+        fitted = fit_intervals(model, encoding, batches[1], scenario.windows.warmup)
+        save_intervals(fitted, folder / "intervals.json")
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))
         fit_stream_score(model, scenario, encoding, dataset, streams).save(folder / "score.json")

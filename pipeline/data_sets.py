@@ -82,6 +82,19 @@ CAROBD = DataSet(
     ),
 )
 
+# The repository is AGPL-3.0; the counts come from the public trip records of New York's Taxi and Limousine Commission.
+NYC_TAXI = DataSet(
+    name="nyc_taxi",
+    files=_read_sums("nyc_taxi"),
+    source=Address(
+        "https://raw.githubusercontent.com/numenta/htmresearch/ea7f86eb6c575e5a749ce4411d1cd10b18da19a1/"
+        "projects/sequence_prediction/continuous_sequence/data/"
+    ),
+    licence="AGPL-3.0",
+    citation="Cui, Ahmad and Hawkins, Continuous online sequence learning with an unsupervised neural network model,"
+    " Neural Computation 28(11), 2016, doi:10.1162/NECO_a_00893",
+)
+
 FLEET = DataSet(
     name="fleet",
     files={},
@@ -90,4 +103,4 @@ FLEET = DataSet(
     citation="simulated; the sources of the formulas stand in pipeline/fleet",
 )
 
-DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, CAROBD, FLEET)}
+DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, NYC_TAXI, SKAB, CAROBD, FLEET)}

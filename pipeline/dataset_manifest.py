@@ -40,6 +40,7 @@ def dataset_manifest(scenario: Scenario, facts: Facts, folder: str) -> dict[str,
                 "role": column.role,
                 "calendar": column.calendar,
                 "cycles": list(column.cycles),
+                **({"ahead_seconds": column.ahead_seconds} if column.ahead_seconds else {}),
             }
             for column in scenario.inputs + scenario.labels
         ],

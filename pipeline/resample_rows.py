@@ -52,7 +52,8 @@ def grid_between(segments: Runs, step_ms: int, first: int | None, end: int | Non
 
 def resample(times: np.ndarray, values: dict[str, np.ndarray], grid: Grid, scenario: Scenario) -> Series:
     """Rows (sorted `times` in epoch ms) on the grid, which has a bin for each of them."""
-    bins = times // scenario.data.step_ms
+    step = scenario.data.step_ms
+    bins = times // step
     starts = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1)) if len(bins) else np.empty(0, np.int64)
     places = grid.places(bins[starts])
     rows = np.zeros(len(grid.bins), np.int32)
@@ -60,13 +61,22 @@ def resample(times: np.ndarray, values: dict[str, np.ndarray], grid: Grid, scena
     result = {}
     for column in scenario.inputs + scenario.labels:
         if column.calendar is not None:
-            on_grid = calendar_values(column.calendar, grid.bins * scenario.data.step_ms)
+            on_grid = calendar_values(column.calendar, grid.bins * step + round(column.ahead_seconds * 1000))
         else:
             on_grid = np.full(len(rows), np.nan, np.float32)
             if len(starts):
                 on_grid[places] = aggregate(column.aggregate, values[column.name], starts)
+            on_grid = moved_ahead(on_grid, grid, round(column.ahead_seconds * 1000) // step)
         result[column.name] = on_grid.astype(np.float32, copy=False)
     return Series(grid, rows, result)
+
+
+def moved_ahead(values: np.ndarray, grid: Grid, steps: int) -> np.ndarray:
+    """(bins,) -> (bins,): the value of each bin is that of the bin `steps` later, NaN where there is none."""
+    if not steps:
+        return values
+    places = np.minimum(grid.places(grid.bins + steps), max(len(grid.bins) - 1, 0))
+    return np.where(grid.bins[places] == grid.bins + steps, values[places], np.float32(np.nan))
 
 
 def aggregate(how: str, values: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -21,6 +21,9 @@ BUDGETS = (
     "convert_seconds",
     "metric",
     "metric_loss",
+    "metric_points",
+    "nrmse",
+    "coverage_gap",
     "f1",
     "far",
     "mar",
@@ -69,6 +72,7 @@ class Column:
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
     is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
     `optional`: files may lack it; its readings are missing there. `kinds`: of a label, names of its values 1, 2, ...
+    `ahead`: of a known column, the value fed is the one it will have so much later.
     """
 
     name: str = entry(toml.text)
@@ -82,6 +86,7 @@ class Column:
     header: str | None = entry(toml.text, default=None)
     optional: bool = entry(toml.flag, default=False)
     kinds: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    ahead_seconds: float = entry(toml.duration, key="ahead", default=0.0)
 
     def __post_init__(self):
         if self.calendar is not None and self.role == "input":
@@ -155,12 +160,18 @@ class Forecast:
 
     `inputs`: the measured columns the network reads; all of them where none is named. What is not among them cannot
     enter a forecast, a fault of a target in particular; with lead 0 the network then is a virtual sensor.
+    `lags`: the readings so long before the times that are forecast are fed too. `level`: what the network sees and
+    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising order
+    with .5, which is the forecast itself; the others are put out beside it.
     """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
     inputs: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
     first_lead: int = entry(toml.member(0, toml.list_of(toml.whole(0), size=2)), key="leads")
     last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(0), size=2)), key="leads")
+    lags_seconds: tuple[float, ...] = entry(toml.list_of(toml.duration), key="lags", default=())
+    level: bool = entry(toml.flag, default=False)
+    quantiles: tuple[float, ...] = entry(toml.list_of(toml.number(maximum=0.999, above=0.0)), default=())
 
     @property
     def reach(self) -> int:
@@ -192,19 +203,11 @@ class Anomaly:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A figure of the scenario's metric that others published on the same data, for the report; `source` says where."""
-
-    method: str = entry(toml.text)
-    value: float = entry(toml.number())
-    far: float | None = entry(toml.number(0.0, 1.0), default=None)
-    mar: float | None = entry(toml.number(0.0, 1.0), default=None)
-    source: str = entry(toml.text)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """The recurrent cell and its float training."""
+    """The recurrent cell and its float training.
+
+    `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
+    """
 
     cell: str = entry(toml.choice("gru", "lstm", "simple_rnn"))
     units: int = entry(toml.whole(1))
@@ -213,6 +216,19 @@ class ModelSettings:
     learning_rate: float = entry(toml.number(above=0.0))
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
+    hidden: int | None = entry(toml.whole(1), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure from the literature, quoted in the report beside our own; `value` is of the scenario's metric."""
+
+    name: str = entry(toml.text)
+    value: float = entry(toml.number(0.0))
+    nrmse: float | None = entry(toml.number(0.0), default=None)
+    far: float | None = entry(toml.number(0.0, 1.0), default=None)
+    mar: float | None = entry(toml.number(0.0, 1.0), default=None)
+    source: str = entry(toml.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,14 +272,29 @@ class Scenario:
     anomaly: Anomaly | None = entry(toml.table_of(Anomaly), default=None)
     model: ModelSettings = entry(toml.table_of(ModelSettings))
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
-    published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
+    published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
 
     @property
     def cores(self) -> tuple[str, ...]:
         """The cores that budgets are about."""
         named = {budget.rpartition("_")[2] for budget in self.budgets}
         return tuple(core for core in CORES if core in named)
+
+    @property
+    def lag_steps(self) -> tuple[int, ...]:
+        """The lags of the forecast in steps."""
+        return tuple(round(lag / self.data.step_seconds) for lag in self.forecast.lags_seconds)
+
+    @property
+    def lag_memory(self) -> int:
+        """Readings before the newest that the lags reach back to."""
+        return max(self.lag_steps) - self.forecast.first_lead if self.lag_steps else 0
+
+    @property
+    def steps_ahead(self) -> int:
+        """Steps by which columns known in advance reach beyond their own time."""
+        return max(round(column.ahead_seconds / self.data.step_seconds) for column in self.columns)
 
     @property
     def inputs(self) -> tuple[Column, ...]:

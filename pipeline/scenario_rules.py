@@ -55,6 +55,10 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("min").error(f"expected less than max = {column.maximum:g}, got {column.minimum:g}")
     if column.cycles and column.calendar is None:
         raise place.at("cycles").error("belongs to calendar columns only; remove it or add the key calendar")
+    if column.ahead_seconds and column.role != "known":
+        raise place.at("ahead").error('belongs to columns known in advance only; remove it or say role = "known"')
+    if column.ahead_seconds % scenario.data.step_seconds:
+        raise place.at("ahead").error(f"expected whole steps of {scenario.data.step_seconds:g} s")
     if column.calendar is not None and not column.cycles:
         raise place.at("cycles").error("missing; a calendar column is fed as sine and cosine of the periods named here")
     if column.calendar is not None and column.role == "label":
@@ -143,6 +147,38 @@ def _forecast(scenario: Scenario, place: Place) -> None:
             raise place.at("targets").error(
                 f'"{target}" is not a measured column with role = "input"; allowed: {", ".join(possible)}'
             )
+    _lags(scenario, place.at("lags"))
+    _quantiles(scenario, place.at("quantiles"))
+
+
+def _lags(scenario: Scenario, place: Place) -> None:
+    forecast, step = scenario.forecast, scenario.data.step_seconds
+    if forecast.lags_seconds and scenario.task != "forecast":
+        raise place.error('belongs to task = "forecast" only; remove it')
+    for lag in forecast.lags_seconds:
+        if lag % step or lag < forecast.last_lead * step:
+            raise place.error(
+                f"expected whole steps of {step:g} s and at least the last lead, {forecast.last_lead * step:g} s, so"
+                f" that the reading is there when it is fed; got {lag:g} s"
+            )
+    if forecast.level and (not forecast.lags_seconds or len(forecast.targets) > 1):
+        raise Place(place.file, "forecast.level").error("goes with the key lags and exactly one target")
+    needed = scenario.lag_memory + scenario.windows.warmup
+    if forecast.lags_seconds and scenario.windows.length <= needed:
+        raise place.error(
+            f"expected windows.length above {needed}, the steps that lags and warm-up take, got"
+            f" {scenario.windows.length}"
+        )
+
+
+def _quantiles(scenario: Scenario, place: Place) -> None:
+    quantiles = scenario.forecast.quantiles
+    if quantiles and scenario.task != "forecast":
+        raise place.error('belongs to task = "forecast" only; remove it')
+    if quantiles and (0.5 not in quantiles or len(quantiles) < 3 or list(quantiles) != sorted(set(quantiles))):
+        raise place.error(f"expected rising quantiles around 0.5 such as [0.1, 0.5, 0.9], got {list(quantiles)}")
+    if quantiles and not quantiles[0] < 0.5 < quantiles[-1]:
+        raise place.error(f"expected quantiles on both sides of 0.5, got {list(quantiles)}")
 
 
 def _inputs(scenario: Scenario, place: Place) -> None:
@@ -151,6 +187,8 @@ def _inputs(scenario: Scenario, place: Place) -> None:
     for name in forecast.inputs:
         if name not in measured:
             raise place.at("inputs").error(f'"{name}" is not a measured column; allowed: {", ".join(measured)}')
+    if forecast.inputs and forecast.lags_seconds:
+        raise place.at("lags").error("lags feed the targets, forecast.inputs keeps them out; remove one of the two keys")
     read = set(forecast.inputs or measured)
     if forecast.first_lead == 0 and (scenario.task != "anomaly" or read & set(forecast.targets)):
         raise place.at("leads").error(

@@ -166,7 +166,7 @@ def write_stretch(
     own_rows = len(rows) if end is None else int(np.searchsorted(rows.times, end))
     found.add_rows(stream, rows, judged, own_rows)
     kept = rows if judged.kept.all() else rows.where(judged.kept)
-    halo = (scenario.windows.length + scenario.forecast.reach - 1) * step
+    halo = (scenario.windows.length + scenario.forecast.reach + scenario.steps_ahead - 1) * step
     bounds = (None, None) if end is None else (begin // step, (end + halo) // step)
     grid = grid_between(segments, step, *bounds)
     series = resample(kept.times, kept.values, grid, scenario)

@@ -32,7 +32,7 @@ class WorkUnits:
     @classmethod
     def of(cls, scenario: Scenario, files: Iterable[DataFile]) -> "WorkUnits":
         total = 1 + sum(file.size for file in files) // UNIT_BYTES
-        steps = scenario.windows.length + scenario.forecast.reach
+        steps = scenario.windows.length + scenario.forecast.reach + scenario.steps_ahead
         step = scenario.data.step_ms
         # Row counts, the first readings of a stream and its faults are only known to who holds it from its start.
         whole = scenario.split.by == "rows" or scenario.normalize.by == "stream" or scenario.inject is not None

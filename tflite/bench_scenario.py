@@ -32,14 +32,14 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     stream = next(recorded_streams(scenario, dataset_folder))
-    readings = np.resize(stream.x, (STEPS, stream.x.shape[1]))
+    readings = np.resize(stream.x, (STEPS + encoding.memory, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
     entries = bench_step(
         f"{scenario.name}: LiteRT {form_name(shipped.manifest)} step",
         load_step_model(shipped.tflite),
-        readings,
+        readings[encoding.memory :],
         step_weights(plain.layers),
-        features,
+        encoding.with_lags(features),
     )
     print_bench(entries)
     path = folder / "bench.json"

@@ -113,6 +113,20 @@ def _metric_loss(record, bench):
         raise NotMeasured(f"not measured: {unknown}") from unknown
 
 
+def _metric_points(record, bench):
+    """How much worse the shipped model is than the float model, in the unit of the metric; better: below 0."""
+    reference, value = _number(record, "metric", "float"), _number(record, "metric", "quantized")
+    if not (_is_finite(reference) and _is_finite(value)):
+        return math.nan
+    return reference - value if higher_is_better(_metric_name(record)) else value - reference
+
+
+def _coverage_gap(record, bench):
+    """How far the share of values within their interval is from what the interval promises, either way."""
+    covered, promised = _number(record, "coverage", "quantized"), _number(record, "coverage", "nominal")
+    return abs(covered - promised) if _is_finite(covered) and _is_finite(promised) else math.nan
+
+
 def _parity_lsb(record, bench):
     """Largest difference in quanta between LiteRT's own kernels and TFLM, whichever of the two is the reference.
 
@@ -163,6 +177,9 @@ RULES = {
         lambda record: higher_is_better(_metric_name(record)),
     ),
     "metric_loss": Rule("%", _metric_loss),
+    "metric_points": Rule(lambda record: metric_unit(_metric_name(record)), _metric_points),
+    "nrmse": Rule("", _field("nrmse", "quantized")),
+    "coverage_gap": Rule("%", _coverage_gap),
     "f1": Rule("", _f1, lambda record: True),
     "far": Rule("%", _field("far", "quantized")),
     "mar": Rule("%", _field("mar", "quantized")),

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_models.anomaly_score import load_score
 from keras_models.choose_form import allowed_forms
 from keras_models.feature_encoding import load_encoding
+from keras_models.forecast_intervals import with_intervals
 from keras_models.model_folder import load_model, start_clean
 from keras_models.numeric_form import NumericForm
 from keras_models.shard_dataset import window_batches
@@ -33,25 +34,27 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     qat = load_model(models / f"{cell}_qat.keras", made_by=f"edgernn quantize {scenario.path}")
     _check_form(qat.form, scenario)
     encoding = load_encoding(models / "encoding.json")
+    encodings = [with_intervals(encoding, models / f"intervals{s}.json") for s in ("", "_qat")]
     scores = [load_score(models / f"score{s}.json") if scenario.anomaly else None for s in ("", "_qat")]
     windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
     about = {"task": scenario.task, "cell": cell, "step_seconds": scenario.data.step_seconds}
 
-    def ship(model, form, score, place, **options):
+    def ship(model, form, trained, place, **options):
         name = f"{scenario.name}_{cell}_{form.name}_{state}"
         numbers = {"activations": form.activations, "state_dtype": form.state_dtype}
         try:
-            artifact = convert(model, **numbers, state=state, encoding=encoding, score=score, name=name, **options)
+            shell = {"encoding": encodings[trained], "score": scores[trained]}
+            artifact = convert(model, **numbers, state=state, **shell, name=name, **options)
         except ValueError as error:  # NaN in the weights, an LSTM made for the other kind of state, ...
             raise UserError(f"{scenario.path}: {name} cannot be made: {error}") from error
         artifact.manifest.update(about)
         return artifact.save(place)
 
-    ship(plain, NumericForm("float32"), scores[0], folder / "float32")
+    ship(plain, NumericForm("float32"), 0, folder / "float32")
     calibration = (window for features, _ in windows for window in features.numpy())
-    ship(plain, qat.form, scores[0], folder / "ptq", representative=calibration)
+    ship(plain, qat.form, 0, folder / "ptq", representative=calibration)
     start = time.perf_counter()
-    path = ship(qat, qat.form, scores[1], folder)
+    path = ship(qat, qat.form, 1, folder)
     write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
     return path
 

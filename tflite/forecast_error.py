@@ -21,6 +21,18 @@ def wape(truth: np.ndarray, forecast: np.ndarray) -> float:
     return float(np.abs(truth[known] - forecast[known]).sum() / np.abs(truth[known]).sum())
 
 
+def nrmse(truth: np.ndarray, forecast: np.ndarray, spread: float) -> float:
+    """Root mean squared error over `spread`, the standard deviation of the whole series, where the truth is known."""
+    known = np.isfinite(truth)
+    return float(np.sqrt(np.mean((truth[known].astype(np.float64) - forecast[known]) ** 2)) / spread)
+
+
+def coverage(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Share of the known elements within their interval, borders included; an interval that is NaN holds nothing."""
+    known = np.isfinite(truth)
+    return float(np.mean((low[known] <= truth[known]) & (truth[known] <= high[known])))
+
+
 def seasonal_rivals(series: np.ndarray, leads: tuple[int, int], step_seconds: float) -> dict[str, np.ndarray]:
     """Forecasts (timesteps, leads) that repeat the value of the same time a day, and a week, before.
 

@@ -7,7 +7,8 @@ from pipeline.recorded_streams import RecordedStream
 from pipeline.scenario import Scenario
 from tflite.artifact import Artifact
 from tflite.drift import FORMS, drift_figures, joined, run_forms
-from tflite.forecast_error import lead_truth, seasonal_rivals, wape
+from tflite.forecast_error import coverage, lead_truth, nrmse, seasonal_rivals, wape
+from tflite.learned_rivals import learned_rivals
 
 SETTLE_STEPS = 672  # steps before the test part that only settle the state: four weeks of hours
 
@@ -15,42 +16,85 @@ SETTLE_STEPS = 672  # steps before the test part that only settle the state: fou
 def judge_forecasts(
     scenario: Scenario, encoding: FeatureEncoding, artifacts: dict[str, Artifact], streams: list[RecordedStream]
 ) -> tuple[dict, dict]:
-    """WAPE of the first target over all leads, every step of the test part an origin, for each form and rival.
+    """Errors of the first target over all leads, every step of the test part an origin, for each form and rival.
 
     Returns:
-        The figures of the validation record (metric, drift), and the columns of the trace.
+        The figures of the validation record (metric, nrmse, coverage and width of intervals, drift), and the columns of
+        the trace.
     """
     target, count = encoding.targets[0], len(encoding.targets)
     truths, forecasts, rivals, traces, saturated = [], [], [], [], 0.0
+    intervals = []
     for stream in streams:
         first = max(0, int(np.flatnonzero(stream.tested)[0]) - SETTLE_STEPS)
         stretch = stream.since(first)
         truths.append(lead_truth(stretch.x[:, target], encoding.leads)[stretch.tested])
         outputs, share = run_forms(artifacts, stretch.x, stream.name)
-        runs = {run: values[:, ::count] for run, values in outputs.items()}
+        number = 1 + len(encoding.quantiles)
+        heads = {run: np.split(values[:, ::count], number, axis=1) for run, values in outputs.items()}
+        runs = {run: parts[0] for run, parts in heads.items()}
         simple = seasonal_rivals(stream.x[:, target], encoding.leads, scenario.data.step_seconds)
+        simple |= learned_rivals(stream.x[:, target], stream.part, encoding.leads, scenario.data.step_seconds)
         simple = {name: values[first:] for name, values in simple.items()}
+        if encoding.quantiles:
+            intervals.append({run: np.stack(parts[1:], axis=-1)[stretch.tested] for run, parts in heads.items()})
         forecasts.append({run: values[stretch.tested] for run, values in runs.items()})
         rivals.append({name: values[stretch.tested] for name, values in simple.items()})
-        traces.append(_trace(stretch, encoding, runs, simple))
+        traces.append(_trace(stretch, encoding, runs, simple) | _band(stretch, encoding, heads["quantized"][1:]))
         saturated = max(saturated, share)
     truth, forecasts = np.concatenate(truths), joined(forecasts)
     metric = {"name": "wape", **{run: wape(truth, values) for run, values in forecasts.items()}}
     simple = {name: wape(truth, values) for name, values in joined(rivals).items()}
     metric["rivals"] = {name: value for name, value in simple.items() if np.isfinite(value)}  # else too short a past
-    return {"metric": metric, "drift": drift_figures(forecasts, saturated)}, joined(traces)
+    figures = {"metric": metric, **_spread_figures(streams, target, truth, forecasts, joined(rivals))}
+    if encoding.quantiles:
+        figures |= _interval_figures(encoding, truth, joined(intervals))
+    return {**figures, "drift": drift_figures(forecasts, saturated)}, joined(traces)
+
+
+def _spread_figures(streams: list[RecordedStream], target: int, truth, forecasts: dict, rivals: dict) -> dict:
+    """NRMSE, the error that counts large ones more; absent where the series never moves."""
+    spread = float(np.nanstd(np.concatenate([stream.x[:, target] for stream in streams]), dtype=np.float64))
+    if not spread > 0:
+        return {}
+    simple = {name: nrmse(truth, values, spread) for name, values in rivals.items()}
+    simple = {name: value for name, value in simple.items() if np.isfinite(value)}
+    return {"nrmse": {**{run: nrmse(truth, values, spread) for run, values in forecasts.items()}, "rivals": simple}}
+
+
+def _interval_figures(encoding: FeatureEncoding, truth: np.ndarray, intervals: dict[str, np.ndarray]) -> dict:
+    """Coverage of the outermost quantiles and their mean distance as a share of the mean truth, by run.
+
+    Args:
+        intervals: by run (origins, leads, quantiles).
+    """
+    nominal = encoding.quantiles[-1] - encoding.quantiles[0]
+    level = float(np.mean(np.abs(truth[np.isfinite(truth)])))
+    covered = {run: coverage(truth, values[..., 0], values[..., -1]) for run, values in intervals.items()}
+    width = {run: float(np.mean(values[..., -1] - values[..., 0])) / level for run, values in intervals.items()}
+    return {"coverage": {"nominal": round(nominal, 6), **covered}, "interval_width": width}
+
+
+def _band(stream: RecordedStream, encoding: FeatureEncoding, quantiles: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns low and high of the trace: the outermost quantiles of the last lead, at the time they speak of."""
+    if not quantiles:
+        return {}
+    ends = {"low": quantiles[0], "high": quantiles[-1]}
+    return {name: _due(stream, values[:, -1], encoding.leads[1]) for name, values in ends.items()}
+
+
+def _due(stream: RecordedStream, values: np.ndarray, lead: int) -> np.ndarray:
+    """What was said `lead` steps before, at the steps of the test part."""
+    moved = np.concatenate([np.full(lead, np.nan), values[: len(values) - lead]])
+    return moved[stream.tested].astype(np.float32)
 
 
 def _trace(stream: RecordedStream, encoding: FeatureEncoding, runs: dict, rivals: dict) -> dict[str, np.ndarray]:
     """The forecasts of the last lead, and of the first, moved to the time they speak of; test part only."""
     first, last = encoding.leads
     kept = stream.tested
-
-    def due(values, lead):
-        return np.concatenate([np.full(lead, np.nan), values[: len(values) - lead]])[kept].astype(np.float32)
-
     columns = {"truth": stream.x[:, encoding.targets[0]][kept]}
-    columns |= {form: due(runs[form][:, -1], last) for form in FORMS}
-    columns |= {f"rival: {name}": due(values[:, -1], last) for name, values in rivals.items()}
-    columns["quantized_lead1"] = due(runs["quantized"][:, 0], first)
+    columns |= {form: _due(stream, runs[form][:, -1], last) for form in FORMS}
+    columns |= {f"rival: {name}": _due(stream, values[:, -1], last) for name, values in rivals.items()}
+    columns["quantized_lead1"] = _due(stream, runs["quantized"][:, 0], first)
     return {"stream": np.full(int(kept.sum()), stream.name), "time": stream.time[kept], **columns}

@@ -10,8 +10,10 @@ import numpy as np
 
 from keras_models.anomaly_score import AnomalyScore
 from keras_models.feature_encoding import CLIP, FeatureEncoding
+from keras_models.forecaster import quantile_name
 from tflite.graph_operators import dequantize
 from tflite.lower_model import lower_model
+from tflite.lower_past import PastGraph
 from tflite.lower_score import ScoreGraph
 from tflite.shell_operators import ShellOperators
 from tflite.step_graph import StepGraph, StepGraphBuilder
@@ -33,28 +35,31 @@ class SensorGraph(ShellOperators):
             raise ValueError("mean and spread learned on the device go with a score and without calendar columns")
         self.model, self.encoding, self.score, self.state = model, encoding, score, state
         super().__init__(StepGraphBuilder())
+        self.past = None
         self.output_form = {}
 
     def build(self) -> StepGraph:
         """The graph; afterwards `output_form` says unit, leads and quantum of each output for the manifest, by name.
 
-        Signature: step(x, h0.., forecast, ...) -> (forecast | score, h0.., forecast, ...).
+        Signature: step(x, h0.., forecast, ...) -> (forecast | score, ..., h0.., forecast, ...).
 
-        x: (1, columns) raw readings. Output `forecast`: (1, leads * targets) in real units, or `score`: (1, 1) and what
-        the score has beside it.
+        x: (1, columns) raw readings. Output `forecast`: (1, leads * targets) in real units, and each quantile like it;
+        or `score`: (1, 1) and what the score has beside it.
         """
         x = self._tensor("x", len(self.encoding.columns))
         self.builder.inputs.append(("x", x))
         readings, calendar = self._fill_missing(x)
+        if self.encoding.lags:
+            self.past = PastGraph(self.builder, self.encoding, self._targets(readings))
         features = self._features(readings, calendar)
-        forecast, following = lower_model(
+        forecast, following, *quantiles = lower_model(
             self.builder,
             self.model,
             {self.model.inputs[0]._keras_history.operation.name: features},
             state=self.state,
         )
         self._state("last_forecast", self.previous, self._following(following, calendar))
-        outputs = [self._forecast(forecast)] if self.score is None else self._scored(readings, forecast)
+        outputs = self._forecasts(forecast, quantiles) if self.score is None else self._scored(readings, forecast)
         self.builder.outputs += outputs
         return self.builder.build()
 
@@ -139,20 +144,25 @@ class SensorGraph(ShellOperators):
         return new_mean, self._op("DIV", [one, std], "inverse_std", width)
 
     def _features(self, readings: str, calendar: str | None) -> str:
-        readings = self._picked(readings, self.encoding.read, "inputs")
-        if calendar is None:
-            return readings
+        picked = self._picked(readings, self.encoding.read, "inputs")
+        picked = self.past.above_level(picked) if self.past else picked
+        parts = [picked, *([self._waves(calendar)] if calendar else []), *(self.past.lags() if self.past else [])]
+        if len(parts) == 1:
+            return picked
+        return self._op("CONCATENATION", parts, "features", self.encoding.width, axis=1)
+
+    def _waves(self, calendar: str) -> str:
         weights, phase = self.encoding.angles
         angles = self._op(
             "BATCH_MATMUL", [calendar, self._constant("cycles", weights.T)], "cycle_angles", len(phase), adjY=True
         )
         shifted = self._op("ADD", [angles, self._constant("phase", phase)], "angles", len(phase))
-        waves = self._op("SIN", [shifted], "waves", len(phase))
-        return self._op("CONCATENATION", [readings, waves], "features", self.encoding.width, axis=1)
+        return self._op("SIN", [shifted], "waves", len(phase))
 
     def _following(self, following: str, calendar: str | None) -> str:
         """The network's forecast of the next readings; calendars run on by themselves."""
         following = dequantize(self.builder, following)
+        following = self.past.from_level(following) if self.past else following
         if calendar is None:
             return following
         columns = len(self.encoding.columns)
@@ -160,25 +170,43 @@ class SensorGraph(ShellOperators):
         calendar = self._op("ADD", [calendar, advance], "calendar_next", columns - self.encoding.measured)
         return self._op("CONCATENATION", [following, calendar], "last_forecast", columns, axis=1)
 
-    def _forecast(self, forecast: str) -> tuple[str, str]:
-        """Output `forecast`: real units, lead after lead, each with every target."""
-        enc, width, affine = self.encoding, self.builder.width(forecast), self.builder.affine(forecast)
+    def _forecasts(self, forecast: str, quantiles: list[str]) -> list[tuple[str, str]]:
+        """Output `forecast` and the quantiles, rising: none passes its neighbour on the side of the forecast."""
+        enc = self.encoding
+        raw = dict(zip(enc.quantiles, quantiles, strict=True))
+        shifts = dict(zip(enc.quantiles, enc.shifts or [0.0] * len(quantiles), strict=True))
+        real = {0.5: self._real("forecast", forecast)}
+        below = sorted((quantile for quantile in raw if quantile < 0.5), reverse=True)
+        for kind, side in (("MINIMUM", below), ("MAXIMUM", sorted(raw.keys() - set(below)))):
+            nearer = real[0.5]
+            for quantile in side:
+                name = quantile_name(quantile)
+                value = self._real(name, raw[quantile], shifts[quantile], quantile)
+                nearer = real[quantile] = self._op(kind, [value, nearer], f"{name}_in_order", enc.outputs)
+        return [("forecast", real[0.5]), *((quantile_name(quantile), real[quantile]) for quantile in enc.quantiles)]
+
+    def _real(self, name: str, values: str, shift=0.0, quantile: float | None = None) -> str:
+        """Network output to real units, lead after lead, each with every target."""
+        enc, width, affine = self.encoding, self.builder.width(values), self.builder.affine(values)
         targets = [enc.columns[target] for target in enc.targets]
-        form = {
+        self.output_form[name] = {
             "targets": targets,
             "unit": enc.units[enc.targets[0]],
             "leads": list(enc.leads),
             "quantum": max(affine.scale * enc.std[t] for t in enc.targets) if affine else None,
         }
-        self.output_form = {"forecast": form}
+        if quantile is not None:
+            self.output_form[name]["quantile"] = quantile
+        place = "" if quantile is None else f"{name}_"
         std, mean = (np.tile(np.float32(values)[list(enc.targets)], enc.lead_count) for values in (enc.std, enc.mean))
-        spread = self._op(
-            "MUL", [dequantize(self.builder, forecast), self._constant("target_std", std)], "spread_out", width
-        )
-        real = self._op("ADD", [spread, self._constant("target_mean", mean)], "real", width)
+        mean = np.float32(mean + np.asarray(shift) * std)
+        values = dequantize(self.builder, values)
+        values = self.past.forecast_from_level(values, name) if self.past else values
+        spread = self._op("MUL", [values, self._constant("target_std", std)], f"{place}spread_out", width)
+        real = self._op("ADD", [spread, self._constant(f"{place}target_mean", mean)], f"{place}real", width)
         if enc.non_negative:
-            real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], "forecast", width)
-        return "forecast", real
+            real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], name, width)
+        return real
 
     def _scored(self, readings: str, forecast: str) -> list[tuple[str, str]]:
         """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""

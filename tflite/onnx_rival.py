@@ -7,6 +7,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from keras_models.forecaster import FOLLOWING, HIDDEN
+
 OPSET = 17
 IR_VERSION = 9  # readable by every ONNX Runtime since 1.15
 # By Keras layer: the operator, its states, and where ONNX finds its gates among those of Keras.
@@ -27,6 +29,8 @@ class StepWeights:
         recurrent_kernel: (units, gates * units).
         bias: (gates * units,); (2, gates * units) of a GRU with reset_after.
         head_kernel, head_bias: (units, outputs), (outputs,); several heads side by side.
+        hidden_kernel, hidden_bias: (units + features, hidden), (hidden,) of a relu layer between, which sees the state
+            and x; None where the heads see the state.
     """
 
     cell: str
@@ -35,6 +39,8 @@ class StepWeights:
     bias: np.ndarray
     head_kernel: np.ndarray
     head_bias: np.ndarray
+    hidden_kernel: np.ndarray | None = None
+    hidden_bias: np.ndarray | None = None
 
     @property
     def units(self) -> int:
@@ -49,6 +55,8 @@ class StepWeights:
 def step_weights(layers: list) -> StepWeights:
     """The weights of Keras layers: exactly one recurrent layer with bias and tanh, then Dense heads that all read it.
 
+    Where a forecaster has a hidden layer, the rival is spared the head that reads the state past it.
+
     Raises:
         ValueError: another number of recurrent layers, or no Dense.
     """
@@ -58,12 +66,15 @@ def step_weights(layers: list) -> StepWeights:
     if len(recurrent) != 1 or not heads:
         found = ", ".join(type(layer).__name__ for layer in layers)
         raise ValueError(f"expected one of {', '.join(OPERATORS)} and at least one Dense, got {found}")
-    heads = [layer.get_weights() for layer in heads]
+    hidden = next((layer.get_weights() for layer in heads if layer.name == HIDDEN), [None, None])
+    past = (HIDDEN, FOLLOWING) if hidden[0] is not None else ()
+    heads = [layer.get_weights() for layer in heads if layer.name not in past]
     return StepWeights(
         type(recurrent[0]).__name__,
         *recurrent[0].get_weights(),
         np.concatenate([weights[0] for weights in heads], axis=1),
         np.concatenate([weights[1] for weights in heads]),
+        *hidden,
     )
 
 
@@ -186,7 +197,9 @@ def _constants(weights: StepWeights) -> dict[str, np.ndarray]:
         return np.concatenate([np.split(array, len(gates), axis=-1)[gate] for gate in gates], axis=-1)
 
     input_bias, state_bias = weights.bias if weights.reset_after else (weights.bias, np.zeros_like(weights.bias))
+    hidden = {"hidden_kernel": weights.hidden_kernel, "hidden_bias": weights.hidden_bias}
     return {
+        **{name: array for name, array in hidden.items() if array is not None},
         "W": ordered(weights.kernel).T[np.newaxis],
         "R": ordered(weights.recurrent_kernel).T[np.newaxis],
         "B": np.concatenate([ordered(input_bias), ordered(state_bias)])[np.newaxis],
@@ -210,7 +223,18 @@ def _nodes(source: str, weights: StepWeights, result: str) -> list[onnx.NodeProt
         _node("Unsqueeze", [source, "time_axis"], "sequence"),
         recurrent,
         _node("Squeeze", ["h_next", "time_axis"], "state"),
-        _node("Gemm", ["state", "head_kernel", "head_bias"], result),
+        *_hidden(source, weights),
+        _node("Gemm", ["state" if weights.hidden_kernel is None else "seen", "head_kernel", "head_bias"], result),
+    ]
+
+
+def _hidden(source: str, weights: StepWeights) -> list[onnx.NodeProto]:
+    if weights.hidden_kernel is None:
+        return []
+    return [
+        helper.make_node("Concat", ["state", source], ["state_and_x"], axis=1),
+        _node("Gemm", ["state_and_x", "hidden_kernel", "hidden_bias"], "hidden"),
+        _node("Relu", ["hidden"], "seen"),
     ]
 
 

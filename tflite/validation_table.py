@@ -9,12 +9,13 @@ from tflite.validation_record import model_name
 def print_record(record: dict) -> None:
     """Prints the figures of a shipped model beside float, PTQ and the rivals."""
     table = Table(title=f"{record['scenario']}: {model_name(record)}", show_header=False)
-    for name in ("metric", "far", "mar"):
+    for name in ("metric", "nrmse", "coverage", "interval_width", "far", "mar"):
         figures = record.get(name)
         if figures:
             rivals = {f"rival, {rival}": value for rival, value in figures.get("rivals", {}).items()}
             rows = {key: value for key, value in {**figures, **rivals}.items() if isinstance(value, float)}
-            table.add_row(figures.get("name", name), "\n".join(f"{value:.4f}  {key}" for key, value in rows.items()))
+            title = figures.get("name", name.replace("_", " "))
+            table.add_row(title, "\n".join(f"{value:.4f}  {key}" for key, value in rows.items()))
     events = record.get("events") or {}
     shipped = events.get("quantized") or {}
     for name, figures in {"events": shipped, **shipped.get("kinds", {})}.items():

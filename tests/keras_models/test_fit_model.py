@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.fit_model import fit_model, masked_mae, write_history
+from keras_models.fit_model import fit_model, masked_mae, masked_pinball, write_history
 
 NAN = np.nan
 
@@ -15,6 +15,22 @@ def test_loss_by_hand():
     truth = tf.constant([[[100.0], [1.0], [NAN], [3.0]]])
     forecast = tf.constant([[[0.0], [2.0], [50.0], [1.0]]])
     assert float(masked_mae(1)(truth, forecast)) == pytest.approx((1 + 2) / 2)
+
+
+def test_pinball_by_hand():
+    """An error above the 0.9 quantile costs nine times as much as one below it; that of the median is the MAE."""
+    truth = tf.constant([[[100.0], [1.0], [NAN], [3.0]]])
+    forecast = tf.constant([[[0.0], [2.0], [50.0], [1.0]]])
+    assert float(masked_pinball(0.9, 1)(truth, forecast)) == pytest.approx(2 * (0.1 * 1 + 0.9 * 2) / 2)
+    assert float(masked_pinball(0.5, 1)(truth, forecast)) == pytest.approx(float(masked_mae(1)(truth, forecast)))
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.75])
+def test_pinball_is_least_at_the_quantile(quantile):
+    truth = tf.constant(np.random.default_rng(3).normal(size=(1, 1001, 1)).astype(np.float32))
+    loss, tried = masked_pinball(quantile, 0), np.arange(0.05, 1, 0.05)
+    losses = {q: float(loss(truth, truth * 0 + np.quantile(truth, q))) for q in tried}
+    assert min(losses, key=losses.get) == pytest.approx(quantile)
 
 
 def test_nothing_known_is_no_loss_and_no_gradient():

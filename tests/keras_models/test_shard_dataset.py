@@ -1,5 +1,7 @@
 """Windows to features and targets, by hand."""
 
+import dataclasses
+
 import numpy as np
 from plain_encoding import PLAIN
 
@@ -23,6 +25,24 @@ def test_window_by_hand():
     np.testing.assert_allclose(following, [[1, 1], [2, 2], [NAN, 3]])
 
 
+def test_window_with_lags_by_hand():
+    """Lags 3 and 4 of leads 2 and 3: at step t the readings of t - 1, t and t - 2, t - 1 are fed, targets load, speed;
+    the first two of the five readings are no steps."""
+    lagged = dataclasses.replace(PLAIN, lags=(3, 4))
+    speed, load = 10 + 2 * np.arange(8.0), -1 + 0.5 * np.arange(8)
+    speed[1] = NAN
+    x = np.stack([speed, load, np.arange(8)], axis=1).astype(np.float32)
+    features, forecast, following = encode_window(x, 5, lagged)
+    plain, ahead, next_one = encode_window(x, 5, PLAIN)
+    assert lagged.memory == 2 and lagged.width == PLAIN.width + 8
+    np.testing.assert_array_equal(features[:, :-8], plain[2:])
+    np.testing.assert_array_equal(forecast, ahead[2:])
+    np.testing.assert_array_equal(following, next_one[2:])
+    # Standardized, load at t is t and so is speed; that of 1 is missing, and is the one before, 0.
+    by_lag = [[1, 0, 2, 2, 0, 0, 1, 0], [2, 2, 3, 3, 1, 0, 2, 2], [3, 3, 4, 4, 2, 2, 3, 3]]
+    np.testing.assert_allclose(features[:, -8:], by_lag)
+
+
 def test_features_never_see_what_comes_later():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 3)).astype(np.float32)
@@ -32,8 +52,6 @@ def test_features_never_see_what_comes_later():
 
 
 def test_statistics_by_stream():
-    import dataclasses
-
     assert stream_statistics({}, PLAIN)("any") == (None, None)
     learned = dataclasses.replace(PLAIN, readings=5)
     columns = {"load": {"mean": 1.0, "std": 2.0}, "speed": {"mean": 3.0, "std": 4.0}}

@@ -130,8 +130,46 @@ def test_windows_begin_anew_in_each_segment(job):
         ("hour_of_week", "1969-12-29T01:00", 1.0),
         ("day_of_year", "2024-01-01T06:00", 0.25),
         ("day_of_year", "2024-12-31T00:00", 365.0),
+        ("us_holiday", "2014-11-27T23:59", 1.0),
+        ("us_holiday", "2014-11-28T00:00", 0.0),
     ],
 )
 def test_calendar(calendar, time, value):
     times = np.array([time], "datetime64[ms]").astype(np.int64)
     assert calendar_values(calendar, times).tolist() == [value]
+
+
+# Days off of the United States' Office of Personnel Management, and the day itself where another is observed for it.
+HOLIDAYS = """2010-12-31 2011-01-01 2011-01-17 2011-02-21 2011-05-30 2011-07-04 2011-09-05 2011-10-10 2011-11-11
+2011-11-24 2011-12-25 2011-12-26 2012-01-01 2012-01-02 2015-01-01 2015-01-19 2015-02-16 2015-05-25 2015-07-03
+2015-07-04 2015-09-07 2015-10-12 2015-11-11 2015-11-26 2015-12-25""".split()
+
+
+def test_us_holidays():
+    days = [np.arange("2010-12-27", "2012-01-05", dtype="datetime64[D]"), np.arange("2015-01-01", "2016-01-01",
+            dtype="datetime64[D]")]  # fmt: skip
+    days = np.concatenate(days)
+    off = calendar_values("us_holiday", days.astype("datetime64[ms]").astype(np.int64))
+    assert [str(day) for day in days[off == 1]] == HOLIDAYS
+
+
+AHEAD = ('unit = "N"', 'unit = "N"\nrole = "known"\nahead = "2s"')
+
+
+def test_a_column_known_in_advance_is_fed_ahead_of_its_time(job):
+    """By time, not by row: a bin without a row and the end of a segment leave a hole."""
+    scenario = job.scenario(AHEAD)
+    times = np.array([0, 1000, 2000, 4000, 5000, 60_000, 61_000, 62_000], np.int64)
+    values = {"load": np.arange(10.0, 18), "speed": np.arange(8.0), "fault": np.zeros(8)}
+    segments = merge_runs([np.stack([times, times], axis=1)], max_gap_ms(scenario))
+    series = resample(times, values, grid_between(segments, 1000, None, None), scenario)
+    assert series.grid.bins.tolist() == [0, 1, 2, 3, 4, 5, 60, 61, 62]
+    np.testing.assert_array_equal(series.values["load"], np.float32([12, NAN, 13, 14, NAN, NAN, 17, NAN, NAN]))
+    np.testing.assert_array_equal(series.values["speed"], np.float32([0, 1, 2, NAN, 3, 4, 5, 6, 7]))
+
+
+def test_a_calendar_may_be_that_of_the_time_forecast(job):
+    hour = '[[columns]]\nname = "hour"\nunit = "h"\ncalendar = "hour_of_day"\ncycles = [24.0]\nahead = "1h"\n'
+    scenario = job.scenario(("[split]", f"{hour}[split]"))
+    series, _ = gridded(scenario, [0, 1000], [1.0, 1.0])
+    np.testing.assert_allclose(series.values["hour"], [1.0, 1.0 + 1 / 3600])

@@ -34,9 +34,10 @@ def rows_of_a_fleet(job):
     job.rows([rows[place] for place in draw.permutation(np.arange(300, len(rows)))], "c.csv")
 
 
-@pytest.mark.parametrize("unit_bytes, span_bins", [(1_000, 40), (3_000, 41), (20_000, 64)])
-def test_any_units_and_spans_give_the_same_content(job, monkeypatch, unit_bytes, span_bins):
-    job.scenario(('stream = "file"', 'stream = "note"'), BY_TIME)
+@pytest.mark.parametrize("unit_bytes, span_bins, ahead", [(1_000, 40, 0), (3_000, 41, 23), (20_000, 64, 0)])
+def test_any_units_and_spans_give_the_same_content(job, monkeypatch, unit_bytes, span_bins, ahead):
+    known = ('unit = "N"', f'unit = "N"\nrole = "known"\nahead = "{ahead}s"') if ahead else BY_TIME
+    job.scenario(('stream = "file"', 'stream = "note"'), BY_TIME, *[known] * bool(ahead))
     rows_of_a_fleet(job)
     expected = content(job)
     assert expected[0]["counts"]["rows_merged"] > 20 and expected[0]["counts"]["segments"] == 4

@@ -57,6 +57,11 @@ leads = [1, 24]
 bytes = 16000
 metric_loss = 0.01
 parity_lsb = 1
+[[published]]
+name = "LSTM of others"
+value = 0.21
+nrmse = 0.55
+source = "their paper"
 """
 )
 
@@ -110,6 +115,9 @@ FORECAST_RECORD = {
         "ptq": 0.15,
         "rivals": {"same hour last week": 0.302, "same hour yesterday": 0.351},
     },
+    "nrmse": {"float": 0.29, "quantized": 0.3, "rivals": {"same hour last week": 0.61}},
+    "coverage": {"nominal": 0.8, "float": 0.79, "quantized": 0.82},
+    "interval_width": {"float": 0.4, "quantized": 0.41},
     "parity": [{"runtime": "litert", "reference": "tflm", "steps": 5000, "max_lsb": 1, "mismatched": 0.0012}],
     "drift": {"steps": 5000, "rmse": 1.5, "saturated": 0.002},
     "memory": {"arena_bytes": 9216},
@@ -174,6 +182,8 @@ def make_forecast(root):
         "quantized": forecast + rng.normal(0, 2, steps),
         "rival: same hour last week": np.roll(truth, 168),
         "quantized_lead1": truth + rng.normal(0, 5, steps),
+        "low": forecast - 25,
+        "high": forecast + 25,
     }
     pq.write_table(pa.table(table), folder / "trace.parquet")
     write(folder / "validation.json", {"models": [FORECAST_RECORD, FLOAT_RECORD]})

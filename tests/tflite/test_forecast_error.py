@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tflite.forecast_error import lead_truth, seasonal_rivals, wape
+from tflite.forecast_error import coverage, lead_truth, nrmse, seasonal_rivals, wape
 
 NAN = np.nan
 
@@ -50,3 +50,15 @@ def test_rivals_repeat_the_past_and_never_see_the_future(step_seconds, leads):
 def test_a_series_too_short_for_a_rival_has_none():
     assert set(seasonal_rivals(np.arange(100.0), (1, 1), 3600)) == {"same time yesterday"}
     assert seasonal_rivals(np.arange(10.0), (1, 1), 3600) == {}
+
+
+def test_nrmse():
+    truth, forecast = np.array([[1.0, NAN], [3.0, 5.0]]), np.array([[2.0, 9.0], [3.0, 3.0]])
+    assert nrmse(truth, forecast, 2.0) == pytest.approx(np.sqrt((1 + 0 + 4) / 3) / 2)
+    assert np.isnan(nrmse(np.array([1.0]), np.array([NAN]), 2.0))
+
+
+def test_coverage():
+    truth = np.array([1.0, 2.0, 3.0, NAN, 5.0])
+    low, high = np.array([1.0, 2.5, 0.0, 0.0, NAN]), np.array([1.0, 3.0, 3.0, 9.0, 9.0])
+    assert coverage(truth, low, high) == 2 / 4

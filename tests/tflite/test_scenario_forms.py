@@ -14,11 +14,19 @@ from tflite.validation_record import form_name, kernel_pairs
 STAGES = (*EVERY_STAGE[:-2], "bench", *EVERY_STAGE[-2:])
 AS_SHIPPED = 'activations = "int8"\nstate = "external"'
 INSIDE = 'state = "internal"'
+# With lags, quantiles, a hidden layer and the calendar of a later time.
+LATER = (
+    ("leads = [1, 3]", 'leads = [1, 3]\nlags = ["12h", "24h"]\nquantiles = [0.1, 0.5, 0.9]'),
+    ("length = 24", "length = 60"),
+    ("units = 4", "units = 4\nhidden = 6"),
+    ("cycles = [24.0]", 'cycles = [24.0]\nahead = "3h"'),
+    ("[budgets]\n", "[budgets]\nnrmse = 3.0\ncoverage_gap = 1.0\nmetric_points = 1.0\n"),
+)
 # By cell: maker, [quantization], name of the form, bytes of the states: 4 units of int8 or int16, the LSTM's cell state
-# in int16, and 3 reals that stand for missing readings.
+# in int16, 3 reals that stand for missing readings, and the 23 that lags reach back to.
 ROADS = {
     "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12),
-    "gru": (forecast_scenario, f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}', "int8_state16", 8 + 12),
+    "gru": (forecast_scenario, f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}', "int8_state16", 8 + 12 + 4 * 23, *LATER),
     "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None),
 }
 
@@ -40,9 +48,9 @@ def read(path):
 @pytest.fixture(scope="module", params=ROADS)
 def road(request, tmp_path_factory):
     """(what was built, cell, name of the form, bytes of the states)"""
-    maker, quantization, form, state_bytes = ROADS[request.param]
+    maker, quantization, form, state_bytes, *changes = ROADS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    scenario = scenario_of(folder, maker, request.param, quantization)
+    scenario = scenario_of(folder, maker, request.param, quantization, *changes)
     return run_stages(scenario, folder / "build", STAGES), request.param, form, state_bytes
 
 
@@ -89,13 +97,34 @@ def test_the_runtimes_agree_on_the_task(road):
     assert metric["quantized"] == pytest.approx(metric["float"], rel=0.1)
 
 
+@pytest.mark.parametrize("road", ["gru"], indirect=True)
+def test_intervals_are_measured_gated_and_shown(road):
+    built, *_ = road
+    record = read(built.folder / "validation.json")["models"][0]
+    assert record["coverage"]["nominal"] == 0.8 and 0 < record["interval_width"]["quantized"]
+    assert record["coverage"]["quantized"] == pytest.approx(record["coverage"]["quantized_tflm"], abs=0.02)
+    assert {"same time last week", "same time yesterday"} <= set(record["nrmse"]["rivals"])
+    gates = {gate["budget"]: gate for gate in read(built.folder / "gates.json")["gates"]}
+    assert gates["coverage_gap"]["measured"] == pytest.approx(abs(record["coverage"]["quantized"] - 0.8))
+    assert gates["nrmse"]["measured"] == record["nrmse"]["quantized"]
+    manifest = read(built.folder / "tflite" / "artifact.json")
+    assert [one["name"] for one in manifest["outputs"]] == ["forecast", "quantile_10", "quantile_90"]
+    page = (built.folder / "report.html").read_text()
+    assert "80.00\u00a0% promised" in page and "lie in the shaded interval" in page
+
+
 def test_reset_is_a_fresh_load(road):
     built, *_ = road
     runtime = load(built.folder / "tflite", runtime="tflm")
     xs = np.random.default_rng(0).normal(50, 20, (120, *runtime.inputs[0].shape)).astype(np.float32)
-    first = [runtime.step(x) for x in xs]
+
+    def outputs():
+        said = [runtime.step(x) for x in xs]
+        return [np.concatenate(list(one.values())) if isinstance(one, dict) else one for one in said]
+
+    first = outputs()
     runtime.reset()
-    np.testing.assert_array_equal([runtime.step(x) for x in xs], first)
+    np.testing.assert_array_equal(outputs(), first)
     assert len(np.unique(first)) > 10, "nothing moves"
 
 

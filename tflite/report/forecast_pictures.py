@@ -129,7 +129,7 @@ def _week_picture(series, name, heading, begin, end):
     spoken = {"float": "float", "quantized": series.ours}
     said = ", ".join(f"{spoken[key]} {100 * value:.1f} %" for key, value in scores.items())
     span = f"{date_text(time[0], year=False)} to {date_text(time[-1])}"
-    caption = f"{heading}, {span}, forecast {series.lead} ahead. Error (WAPE) of these days: {said}."
+    caption = f"{heading}, {span}, forecast {series.lead} ahead. Error (WAPE) of these days: {said}.{_held(lines)}"
     low, high = np.nanmin(lines["truth"]), np.nanmax(lines["truth"])
     alt = (
         f"Line chart, {span}: measured {series.unit} between {low:.0f} and {high:.0f}, with the "
@@ -140,6 +140,8 @@ def _week_picture(series, name, heading, begin, end):
         axes = figure.subplots()
         _shade_days(axes, time, narrow)
         axes.fill_between(time, lines["truth"], color=PALETTE["truth"], alpha=0.14, linewidth=0)
+        if {"low", "high"} <= lines.keys():
+            axes.fill_between(time, lines["low"], lines["high"], color=PALETTE["ours"], alpha=0.22, linewidth=0)
         axes.plot(time, lines["truth"], color=PALETTE["truth"], linewidth=1.0)
         if "float" in scores:
             axes.plot(time, lines["float"], color=PALETTE["float"], linewidth=4, alpha=0.4)
@@ -155,6 +157,15 @@ def _week_picture(series, name, heading, begin, end):
             end_labels(axes, [(_last(lines[key]), text, colour) for key, text, colour in labels])
 
     return draw_picture(f"week_{name}", paint, alt=alt, caption=caption, wide_height=2.9, narrow_height=2.5)
+
+
+def _held(lines):
+    """How much of the truth lies in the band between the outermost quantiles, or "" where there is none."""
+    if not {"low", "high"} <= lines.keys():
+        return ""
+    known = np.isfinite(lines["truth"]) & np.isfinite(lines["low"]) & np.isfinite(lines["high"])
+    inside = (lines["low"] <= lines["truth"]) & (lines["truth"] <= lines["high"])
+    return f" {100 * np.mean(inside[known]):.0f} % of them lie in the shaded interval." if known.any() else ""
 
 
 def _last(values):

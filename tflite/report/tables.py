@@ -39,24 +39,24 @@ def _budget_row(gate):
 
 
 def quality_rows(record, ours, models, published=()):
-    """Rows of the quality table, our three forms first, then the rivals, each with its bytes, then what was published.
+    """Rows of the quality table, our three forms first, then the rivals, each with its bytes, then what is published.
 
     Args:
         record: validation record.
         ours: what the shipped model is called, by its numbers: `int8`.
         models: all validation records; a float32 one among them tells the float model's bytes.
-        published: the scenario's `Published`.
+        published: figures of others, of the same metric (see `pipeline.scenario.Published`).
 
     Returns:
-        list of dicts: name, kind (`shipped`, `ours` or `rival`), value, share (of the largest, 0 to 1, for
-        the bar), loss, far, mar and bytes as text.
+        list of dicts: name, kind (`shipped`, `ours`, `rival` or `published`), value, share (of the largest, 0 to 1, for
+        the bar), loss, far, mar, nrmse, coverage, width and bytes as text.
     """
     metric = record.get("metric") or {}
     float_bytes = next((one.get("bytes") for one in models if one.get("activations") == "float32"), None)
     sizes = {"quantized": record.get("bytes"), "ptq": record.get("ptq_bytes"), "float": float_bytes}
     rows = [_quality_row(record, key, name.format(ours), sizes[key]) for key, name in FORMS]
     rows += [_rival_row(record, name, rival) for name, rival in sorted((metric.get("rivals") or {}).items())]
-    rows += [_rival_row({}, f"{one.method}, published", _published(one)) for one in published]
+    rows += [_published_row(one) for one in published]
     largest = max((abs(row["number"]) for row in rows if row["number"] is not None), default=0) or 1
     for row in rows:
         number = row.pop("number")
@@ -75,6 +75,9 @@ def _quality_row(record, key, name, size):
         "loss": "" if key == "float" else loss_text(metric, key),
         "far": _share(record, "far", key),
         "mar": _share(record, "mar", key),
+        "nrmse": figure_text((record.get("nrmse") or {}).get(key), ""),
+        "coverage": _share(record, "coverage", key),
+        "width": _share(record, "interval_width", key),
     }
 
 
@@ -89,11 +92,21 @@ def _rival_row(record, name, rival):
         "loss": "",
         "far": figure_text(rival["far"], "%") if "far" in rival else _rival_share(record, "far", name),
         "mar": figure_text(rival["mar"], "%") if "mar" in rival else _rival_share(record, "mar", name),
+        "nrmse": figure_text(((record.get("nrmse") or {}).get("rivals") or {}).get(name), ""),
+        "coverage": "",
+        "width": "",
     }
 
 
-def _published(one):
-    return {name: value for name, value in vars(one).items() if name in ("value", "far", "mar") and value is not None}
+def _published_row(one):
+    figures = (("nrmse", one.nrmse, ""), ("far", one.far, "%"), ("mar", one.mar, "%"))
+    return {
+        "name": f"{one.name} (published)",
+        "kind": "published",
+        "number": one.value,
+        **{name: "" if figure is None else figure_text(figure, unit) for name, figure, unit in figures},
+        **dict.fromkeys(("bytes", "loss", "coverage", "width"), ""),
+    }
 
 
 def _share(record, kind, key):
@@ -123,6 +136,11 @@ def quality_note(record, rows):
         f"The shipped model is {outcome} than its strongest simple rival, {best}: "
         f"{metric_text(name, ours)} against {metric_text(name, rivals[best])}."
     )
+
+
+def published_sources(published):
+    """The sources of published figures, each once, in the order of the scenario."""
+    return list(dict.fromkeys(one.source for one in published))
 
 
 def operation_counts(ops):

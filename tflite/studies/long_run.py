@@ -79,7 +79,8 @@ def _pass(runtime: StepRuntime, xs: Iterable[np.ndarray]) -> tuple[np.ndarray, n
     """From where the runtime stands: outputs, states as real numbers, share of state elements always at a limit."""
     outputs, states, at_limit = [], [], True
     for x in xs:
-        outputs.append(runtime.step(x))
+        output = runtime.step(x)
+        outputs.append(output["forecast"] if isinstance(output, dict) else output)  # others: its quantiles
         now, reals, limits = runtime.states, [], []
         for spec in runtime.state_specs:
             values = now[spec.name]

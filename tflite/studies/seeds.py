@@ -16,6 +16,7 @@ from rich.table import Table
 from keras_models.feature_encoding import load_encoding
 from keras_models.finetune_qat import taught_by
 from keras_models.fit_model import fit_model
+from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate, quantize_aware
@@ -76,12 +77,14 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
             warmup=scenario.windows.warmup,
             weight_decay=scenario.model.weight_decay,
             logs=folder / "logs",
+            quantiles=encoding.quantiles,
         )
 
     def artifact(model: keras.Model):
         score = fit_stream_score(model, scenario, encoding, dataset, streams) if scenario.anomaly else None
         activations = None if hasattr(model, "form") else "float32"
-        return convert(model, activations=activations, encoding=encoding, score=score)
+        shell = fit_intervals(model, encoding, batches[1], scenario.windows.warmup) if encoding.quantiles else encoding
+        return convert(model, activations=activations, encoding=shell, score=score)
 
     control = keras.models.clone_model(plain)
     control.set_weights(plain.get_weights())
