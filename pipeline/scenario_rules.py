@@ -15,7 +15,7 @@ RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
+    for rule in (_data, _columns, _split, _windows, _anomaly, _normalize, _forecast, _model, _quantization):
         rule(scenario, place)
 
 
@@ -137,6 +137,12 @@ def _anomaly(scenario: Scenario, place: Place) -> None:
 def _threshold(anomaly: Anomaly, place: Place) -> None:
     if (anomaly.false_alarm_share is None) == (anomaly.false_alarms_per_hour is None):
         raise place.error("expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour")
+
+
+def _model(scenario: Scenario, place: Place) -> None:
+    cell = scenario.model.cell
+    if scenario.model.auto is not None and cell != "auto":
+        raise place.at("model.auto").error(f'goes with cell = "auto" only, got cell = "{cell}"; remove it')
 
 
 def _quantization(scenario: Scenario, place: Place) -> None:

@@ -12,7 +12,7 @@ SECTIONS = {
     "preprocess": ("data", "fleet", "columns", "split", "windows", "normalize", "forecast"),
     "train": ("task", "seed", "model", "anomaly"),
     "quantize": ("quantization",),
-    "gates": ("budgets",),
+    "gates": ("budgets", "card"),  # the report comes after the gates
 }
 
 

@@ -44,6 +44,11 @@ def _split_text(split):
             f"by rows: the first {split.train:,} of each stream train, the last {split.validation:,} of "
             "those validate, the rest is the test"
         )
+    if split.by == "stream":
+        return (
+            f"by stream: {figure_text(split.validation, '%')} of the streams validate, {figure_text(split.test, '%')} "
+            "are the test, the rest train; drawn by a salted hash of their names"
+        )
     validation, test = (_epoch_date(seconds) for seconds in (split.validation, split.test))
     return f"by time: training before {validation}, validation from there, test from {test}"
 
