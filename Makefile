@@ -18,7 +18,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run horizon fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -118,6 +118,9 @@ fault-limits: env ## how soon the faults of truck could be noticed at all
 
 long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of the demand model without a reset
 	$(EDGERNN) long-run scenarios/demand.toml
+
+horizon: build/demand/model/float.json ## how far back the demand model, and each kind of cell, remembers
+	$(EDGERNN) horizon scenarios/demand.toml
 
 engines: build/engines/prism build/engines/flink-job-server.jar build/engines/spark-job-server.jar ## Prism, embedded Flink and Spark for the tests (Go, Maven, Java 17)
 

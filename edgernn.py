@@ -16,6 +16,7 @@ from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
 from pipeline.stage_inputs import write_stage_inputs
+from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
@@ -58,8 +59,9 @@ def train(scenario: Scenario, build: Path) -> None:
     """train the float model"""
     start_tensorflow()
     from keras_models.train import train
+    from tflite.file_bytes import file_bytes
 
-    print(f"{scenario.name}: {train(scenario, build)}")
+    print(f"{scenario.name}: {train(scenario, build, file_bytes)}")
 
 
 def quantize(scenario: Scenario, build: Path) -> None:
@@ -245,11 +247,25 @@ def long_run(scenario: Scenario, build: Path) -> None:
     print(f"{scenario.name}: {long_run(scenario, build)}")
 
 
+def horizon(arguments: argparse.Namespace) -> None:
+    """measure how far back a trained model, and each kind of cell, remembers"""
+    start_tensorflow()
+    from tflite.studies.memory_horizon import file_horizon, scenario_horizon
+
+    what = Path(arguments.what)
+    if what.suffix not in (".keras", ".h5"):
+        scenario = load_scenario(what)
+        print(f"{scenario.name}: {scenario_horizon(scenario, arguments.build)}")
+        return
+    if arguments.representative is None:
+        raise UserError(f"{what}: expected --representative NPY, an array (streams, timesteps, features) it reads")
+    print(file_horizon(what, arguments.build, arguments.representative))
+
+
 def fault_limits(scenario: Scenario, build: Path) -> None:
     """how soon the faults of a scenario's fleet could be noticed by one who knows what the sound truck would say"""
     from pipeline.atomic_write import write_json
     from pipeline.fleet.fault_limits import fault_limits, print_limits
-    from pipeline.user_error import UserError
 
     if scenario.fleet is None:
         raise UserError(f'{scenario.path}: data.set: expected "fleet", the simulated trucks; others hide their faults')
@@ -285,6 +301,11 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
         sub.add_argument("--name", help="of the model in C (default: that of the file)")
         sub.set_defaults(run=stage)
+    sub = commands.add_parser("horizon", help=horizon.__doc__)
+    sub.add_argument("what", metavar="scenario", help="scenario file (TOML), or a .keras or .h5 file")
+    sub.add_argument("--representative", metavar="NPY", type=Path, help="of a file: (streams, timesteps, features)")
+    _add_build(sub)
+    sub.set_defaults(run=horizon)
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
     sub.set_defaults(run=firmware)

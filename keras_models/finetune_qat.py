@@ -17,6 +17,7 @@ from keras_models.qat_model import calibrate, quantize_aware
 from keras_models.score_distance import score_distance
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
+from keras_models.trained_cell import with_trained_cell
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
@@ -42,6 +43,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
             written.
     """
     dataset_folder, dataset = read_dataset(scenario, build_dir)
+    scenario = with_trained_cell(scenario, build_dir)
     folder, cell = Path(build_dir) / scenario.name / "model", scenario.model.cell
     path, logs = folder / f"{cell}_qat.keras", folder / "logs" / "qat"
     start_clean([path, logs, folder / "qat.json"])

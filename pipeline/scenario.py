@@ -13,6 +13,7 @@ from pipeline.injection_settings import FaultInjection
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
 
+CELLS = ("gru", "lstm", "simple_rnn")
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
 CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
 BUDGETS = (
@@ -203,13 +204,36 @@ class Anomaly:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CardText:
+    """What only the author can say in the model card; sentences. `data_licence`: of files of one's own."""
+
+    intended_use: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    not_for: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    limits: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
+    data_licence: str | None = entry(toml.text, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRace:
+    """How `cell = "auto"` chooses: over `seeds` trainings each, another cell replaces the GRU where it is better with
+    every seed and by `margin` (relative) in the mean, in a file of at most as many bytes.
+
+    `metric`, of the validation part: the training "loss", or "rmse" of the forecast.
+    """
+
+    seeds: int = entry(toml.whole(1), default=3)
+    margin: float = entry(toml.number(0.0, 1.0), default=0.02)
+    metric: str = entry(toml.choice("loss", "rmse"), default="loss")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """The recurrent cell and its float training.
+    """The recurrent cell and its float training. With `cell` "auto", `units` are those of the GRU.
 
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
     """
 
-    cell: str = entry(toml.choice("gru", "lstm", "simple_rnn"))
+    cell: str = entry(toml.choice("auto", *CELLS))
     units: int = entry(toml.whole(1))
     epochs: int = entry(toml.whole(1))
     batch: int = entry(toml.whole(1))
@@ -217,6 +241,7 @@ class ModelSettings:
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
     hidden: int | None = entry(toml.whole(1), default=None)
+    auto: CellRace | None = entry(toml.table_of(CellRace), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +299,7 @@ class Scenario:
     quantization: QuantizationSettings = entry(toml.table_of(QuantizationSettings))
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
     published: tuple[Published, ...] = entry(toml.tables_of(Published), default=())
+    card: CardText | None = entry(toml.table_of(CardText), default=None)
 
     @property
     def cores(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _quantization):
+    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _model, _quantization):
         rule(scenario, place)
 
 
@@ -188,7 +188,7 @@ def _inputs(scenario: Scenario, place: Place) -> None:
         if name not in measured:
             raise place.at("inputs").error(f'"{name}" is not a measured column; allowed: {", ".join(measured)}')
     if forecast.inputs and forecast.lags_seconds:
-        raise place.at("lags").error("lags feed the targets, forecast.inputs keeps them out; remove one of the two keys")
+        raise place.at("lags").error("lags feed the targets, forecast.inputs keeps them out; remove one of the two")
     read = set(forecast.inputs or measured)
     if forecast.first_lead == 0 and (scenario.task != "anomaly" or read & set(forecast.targets)):
         raise place.at("leads").error(
@@ -208,6 +208,12 @@ def _anomaly(scenario: Scenario, place: Place) -> None:
 def _threshold(anomaly: Anomaly, place: Place) -> None:
     if (anomaly.false_alarm_share is None) == (anomaly.false_alarms_per_hour is None):
         raise place.error("expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour")
+
+
+def _model(scenario: Scenario, place: Place) -> None:
+    cell = scenario.model.cell
+    if scenario.model.auto is not None and cell != "auto":
+        raise place.at("model.auto").error(f'goes with cell = "auto" only, got cell = "{cell}"; remove it')
 
 
 def _quantization(scenario: Scenario, place: Place) -> None:

@@ -12,7 +12,7 @@ SECTIONS = {
     "preprocess": ("data", "fleet", "inject", "columns", "split", "windows", "normalize", "forecast"),
     "train": ("task", "seed", "model", "anomaly"),
     "quantize": ("quantization",),
-    "gates": ("budgets", "published"),
+    "gates": ("budgets", "published", "card"),  # the report comes after the gates
 }
 
 

@@ -22,10 +22,13 @@ class Artifact:
     manifest: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
-        """Writes folder/<name>.tflite, then folder/artifact.json; returns the path of the model."""
+        """Writes folder/<name>.tflite, model_card.md and, last, artifact.json; returns the path of the model."""
+        from tflite.report.model_card import write_card  # reading an artefact needs none of the texts of reports
+
         path = Path(folder) / self.manifest["tflite"]
         with atomic_write(path) as temporary:
             temporary.write_bytes(self.tflite)
+        write_card(path.parent, self.manifest)
         write_json(path.with_name(MANIFEST), self.manifest)
         return path
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_models.feature_encoding import fill_missing, load_encoding, stream_statistics
 from keras_models.model_folder import load_model
+from keras_models.trained_cell import with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
@@ -26,7 +27,7 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     Raises:
         UserError: a model or the dataset of the stages before is missing.
     """
-    folder = Path(build_dir) / scenario.name
+    folder, scenario = Path(build_dir) / scenario.name, with_trained_cell(scenario, build_dir)
     shipped = read_artifact(folder / "tflite")
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")

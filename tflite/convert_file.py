@@ -50,7 +50,7 @@ def _artifact(
     """The child's part: everything that touches the files."""
     from tflite.conversion import convert
 
-    streams = None if representative is None else _read_streams(representative)
+    streams = None if representative is None else read_streams(representative)
     try:
         return convert(path, activations=activations, representative=streams, **options)
     except UserError:
@@ -59,7 +59,7 @@ def _artifact(
         raise UserError(f"{path}: {error}") from error
 
 
-def _read_streams(path: Path) -> np.ndarray:
+def read_streams(path: Path) -> np.ndarray:
     try:
         streams = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:

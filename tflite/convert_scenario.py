@@ -10,17 +10,20 @@ from keras_models.forecast_intervals import with_intervals
 from keras_models.model_folder import load_model, start_clean
 from keras_models.numeric_form import NumericForm
 from keras_models.shard_dataset import window_batches
+from keras_models.trained_cell import cell_choice, with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 from tflite.conversion import convert
+from tflite.report.model_card import write_card
 
 
 def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     """Converts the model to ship and, beside it, the float and the calibrated-only model.
 
-    Writes build/<scenario>/tflite/{*.tflite, artifact.json}, the same in float32/ and ptq/, and seconds.json.
+    Writes build/<scenario>/tflite/{*.tflite, model_card.md, artifact.json}, the same in float32/ and ptq/, and
+    seconds.json.
 
     Raises:
         UserError: a model of the stages before is missing, is of another form than the scenario asks for, or cannot be
@@ -29,6 +32,7 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     models, folder = Path(build_dir) / scenario.name / "model", Path(build_dir) / scenario.name / "tflite"
     start_clean([folder])
+    choice, scenario = cell_choice(scenario, build_dir), with_trained_cell(scenario, build_dir)
     cell, state = scenario.model.cell, scenario.quantization.state
     plain = load_model(models / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     qat = load_model(models / f"{cell}_qat.keras", made_by=f"edgernn quantize {scenario.path}")
@@ -37,7 +41,8 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     encodings = [with_intervals(encoding, models / f"intervals{s}.json") for s in ("", "_qat")]
     scores = [load_score(models / f"score{s}.json") if scenario.anomaly else None for s in ("", "_qat")]
     windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
-    about = {"task": scenario.task, "cell": cell, "step_seconds": scenario.data.step_seconds}
+    about = {"task": scenario.task, "cell": cell, "units": scenario.model.units, **choice}
+    about["step_seconds"] = scenario.data.step_seconds
 
     def ship(model, form, trained, place, **options):
         name = f"{scenario.name}_{cell}_{form.name}_{state}"
@@ -48,7 +53,9 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
         except ValueError as error:  # NaN in the weights, an LSTM made for the other kind of state, ...
             raise UserError(f"{scenario.path}: {name} cannot be made: {error}") from error
         artifact.manifest.update(about)
-        return artifact.save(place)
+        path = artifact.save(place)
+        write_card(place, artifact.manifest, scenario=scenario, dataset=dataset)
+        return path
 
     ship(plain, NumericForm("float32"), 0, folder / "float32")
     calibration = (window for features, _ in windows for window in features.numpy())

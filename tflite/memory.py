@@ -41,7 +41,7 @@ def measure_arena(model: bytes) -> dict[str, int]:
 
     runtime = TflmRuntime(model)
     runtime.step({spec.name: spec.reset_value() for spec in runtime.inputs}, raw=True)
-    return parse_allocations(_stderr_of(runtime.print_allocations))
+    return parse_allocations(stderr_of(runtime.print_allocations))
 
 
 def parse_allocations(report: str) -> dict[str, int]:
@@ -53,7 +53,7 @@ def parse_allocations(report: str) -> dict[str, int]:
     return found
 
 
-def _stderr_of(function) -> str:
+def stderr_of(function) -> str:
     """Text that `function` writes to file descriptor 2."""
     with tempfile.TemporaryFile() as captured:
         with stderr_into(captured):

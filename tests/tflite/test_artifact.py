@@ -31,7 +31,7 @@ def refusal(folder):
 
 
 def test_save_and_load(artifact, folder):
-    assert sorted(path.name for path in folder.iterdir()) == ["artifact.json", "pump.tflite"]
+    assert sorted(path.name for path in folder.iterdir()) == ["artifact.json", "model_card.md", "pump.tflite"]
     again = read_artifact(folder)
     assert again.tflite == artifact.tflite and again.manifest == artifact.manifest
     for runtime in ("litert", "tflm"):

@@ -7,11 +7,15 @@ from pipeline.atomic_write import atomic_write
 from tflite.budget_table import verdict
 from tflite.figure_text import figure_text
 from tflite.report.anomaly_pictures import anomaly_pictures
+from tflite.report.calendar_text import span_text
+from tflite.report.cell_table import CELL_NAMES, cell_note, cell_rows
 from tflite.report.event_table import event_rows
 from tflite.report.evidence import gather_evidence
 from tflite.report.forecast_pictures import forecast_pictures
 from tflite.report.form_table import form_note, form_rows
+from tflite.report.horizon_pictures import horizon_pictures
 from tflite.report.key_figures import direction_text, key_figures, metric_text
+from tflite.report.model_card import use_lists, write_card
 from tflite.report.provenance import provenance
 from tflite.report.tables import (
     bench_rows,
@@ -28,11 +32,10 @@ from tflite.report.training_picture import training_pictures
 from tflite.validation_record import form_name
 
 FOLDER = Path(__file__).parent
-CELLS = {"gru": "GRU", "lstm": "LSTM", "simple_rnn": "simple RNN"}
 
 
 def write_report(scenario, build_dir):
-    """Write `<build_dir>/<scenario>/report.html` from what the other stages have written.
+    """Write `<build_dir>/<scenario>/report.html` and tflite/model_card.md from what the other stages have written.
 
     The page needs nothing else: no network, no script, no font. The same inputs give the same bytes.
 
@@ -46,8 +49,11 @@ def write_report(scenario, build_dir):
     Raises:
         UserError: validation.json is missing, a file is damaged, or the page cannot be written.
     """
-    page = render_page(scenario, gather_evidence(scenario, build_dir))
-    path = Path(build_dir) / scenario.name / "report.html"
+    evidence = gather_evidence(scenario, build_dir)
+    page, path = render_page(scenario, evidence), Path(build_dir) / scenario.name / "report.html"
+    if evidence.artifact is not None:
+        known = {"dataset": evidence.dataset, "record": evidence.record, "models": evidence.models}
+        write_card(path.parent / "tflite", evidence.artifact, scenario=scenario, **known)
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -91,7 +97,7 @@ def page_content(scenario, evidence):
         "markup": Markup,
         "scenario": scenario,
         "ours": ours,
-        "subtitle": subtitle(scenario, ours),
+        "subtitle": subtitle(scenario, ours, evidence.artifact or {}),
         "state": gate_state(evidence.gates),
         "badge": badge(scenario, evidence.gates),
         "lead": lead_sentence(scenario, record),
@@ -115,19 +121,24 @@ def page_content(scenario, evidence):
         "models": model_rows(evidence.models),
         "bench": bench_rows(evidence.bench),
         "training": training_pictures(evidence.history, ours),
+        "memory": horizon_pictures(evidence.horizon, span_text(scenario.data.step_seconds)),
+        "cells": cell_rows(evidence.artifact),
+        "cell_note": cell_note(evidence.artifact),
         "forms": form_rows(evidence.quantization),
         "form_note": form_note(scenario, evidence.quantization),
+        "use": use_lists(scenario),
         "data": provenance(scenario, evidence.dataset),
         "prepared": evidence.dataset is not None,
         "footer": footer_facts(record, evidence.artifact),
     }
 
 
-def subtitle(scenario, ours):
-    """`streaming forecast · GRU, 32 units · int8 · external state`."""
+def subtitle(scenario, ours, artifact):
+    """`streaming forecast · GRU, 32 units · int8 · external state`; cell and units as they were built."""
+    cell, units = (artifact.get(key, getattr(scenario.model, key)) for key in ("cell", "units"))
     task = "streaming forecast" if scenario.task == "forecast" else "streaming anomaly detection"
     return (
-        f"{task} · {CELLS[scenario.model.cell]}, {scenario.model.units} units · "
+        f"{task} · {CELL_NAMES.get(cell, cell)}, {units} units · "
         f"{ours} · {scenario.quantization.state} state"
     )
 
@@ -169,8 +180,6 @@ def lead_sentence(scenario, record):
 
 
 def _purpose(scenario):
-    from tflite.report.calendar_text import span_text
-
     seconds = scenario.data.step_seconds
     step = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(seconds) or span_text(seconds)
     targets = ", ".join(scenario.forecast.targets)

@@ -55,8 +55,8 @@ def _split_text(split):
         )
     if split.by == "stream":
         return (
-            f"by stream, drawn by a hash of their names: {100 * split.validation:g} % validate, "
-            f"{100 * split.test:g} % are the test"
+            f"by stream: {figure_text(split.validation, '%')} of the streams validate, {figure_text(split.test, '%')} "
+            "are the test, the rest train; drawn by a salted hash of their names"
         )
     validation, test = (_epoch_date(seconds) for seconds in (split.validation, split.test))
     return f"by time: training before {validation}, validation from there, test from {test}"

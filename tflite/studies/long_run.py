@@ -10,6 +10,7 @@ from rich.table import Table
 from keras_models.feature_encoding import load_encoding
 from keras_models.model_folder import load_model
 from keras_models.shard_dataset import window_batches
+from keras_models.trained_cell import with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
@@ -37,7 +38,7 @@ def long_run(scenario: Scenario, build_dir: Path) -> Path:
     """
     if scenario.task != "forecast":
         raise UserError(f"{scenario.path}: a long run repeats a forecast's test stream; expected task = 'forecast'")
-    folder = Path(build_dir) / scenario.name
+    folder, scenario = Path(build_dir) / scenario.name, with_trained_cell(scenario, build_dir)
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")

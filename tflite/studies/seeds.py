@@ -23,12 +23,14 @@ from keras_models.qat_model import calibrate, quantize_aware
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from keras_models.train import train
+from keras_models.trained_cell import with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 from tflite.alarm_verdict import judge_alarms
 from tflite.conversion import convert
+from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
 
 SEEDS = (7, 8, 9)
@@ -58,7 +60,8 @@ def seeds(scenario: Scenario, build_dir: Path) -> Path:
 
 def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
     """The metric of the test part, streamed on LiteRT, by form."""
-    train(scenario, folder)
+    train(scenario, folder, file_bytes)
+    scenario = with_trained_cell(scenario, folder)
     dataset_folder, dataset = read_dataset(scenario, folder)
     models = folder / scenario.name / "model"
     encoding, settings = load_encoding(models / "encoding.json"), scenario.quantization
