@@ -57,7 +57,10 @@ def stages(scenario: Scenario, build: Path) -> None:
 def train(scenario: Scenario, build: Path) -> None:
     """train the float model"""
     start_tensorflow()
-    from keras_models.train import train
+    if scenario.task == "translate":
+        from keras_models.translation.train_translator import train_translator as train
+    else:
+        from keras_models.train import train
 
     print(f"{scenario.name}: {train(scenario, build)}")
 
@@ -65,7 +68,10 @@ def train(scenario: Scenario, build: Path) -> None:
 def quantize(scenario: Scenario, build: Path) -> None:
     """calibrate and fine-tune the model quantization-aware"""
     start_tensorflow()
-    from keras_models.finetune_qat import finetune_qat
+    if scenario.task == "translate":
+        from keras_models.translation.finetune_translator import finetune_translator as finetune_qat
+    else:
+        from keras_models.finetune_qat import finetune_qat
 
     print(f"{scenario.name}: {finetune_qat(scenario, build)}")
 
