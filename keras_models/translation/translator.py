@@ -7,9 +7,9 @@ from keras import layers
 
 from keras_models.numeric_form import NumericForm
 from keras_models.step_layers import StepDense, StepLayer
-from keras_models.step_rnn import StepRNN
 from keras_models.translation.shared_table import SharedTable, StepTied, StepTokens
 from keras_models.translation.step_decoder import StepDecoder
+from keras_models.translation.step_encoder import StepEncoder
 from pipeline.text.unigram import END, PAD, START, UNKNOWN
 
 NEVER = (PAD, UNKNOWN, START)  # are no translation
@@ -41,7 +41,7 @@ class Translator(keras.Model):
         source = keras.Input((None,), dtype="int32", name="source")
         x = StepTokens(self.form, self.table, padded=True, name="source_tokens")(source)
         x = layers.Dropout(self.dropout, seed=self.seed, name="source_dropout")(x)
-        return keras.Model(source, StepRNN(self.form, "gru", self._cell, name="encoder_gru")(x), name="encoder")
+        return keras.Model(source, StepEncoder(self.form, "gru", self._cell, name="encoder_gru")(x), name="encoder")
 
     def _decoder(self) -> keras.Model:
         """Sub-words, first state -> scores, and the state after each, (batch, timesteps, units)."""
@@ -74,11 +74,17 @@ class Translator(keras.Model):
     def quantized(self, form: NumericForm) -> "Translator":
         """The same weights in an integer form; its ranges are yet to be calibrated."""
         twin = Translator.from_config({**self.get_config(), "form": _fields(form), "name": f"{self.name}_qat"})
-        own = {weight.path.removeprefix(f"{self.name}/"): weight for weight in self.trainable_variables}
-        for weight in twin.trainable_variables:
-            if weight.path in own:
-                weight.assign(own[weight.path])
+        theirs = twin._weights_by_name
+        for name, weight in self._weights_by_name.items():
+            theirs[name].assign(weight)
         return twin
+
+    @property
+    def _weights_by_name(self) -> dict:
+        """What is learned in the float form, by layer and name."""
+        float_weights = ("rows", "kernel", "recurrent_kernel", "bias")
+        layers = (self.table, *self.step_layers)
+        return {(one.name, w.name): w for one in layers for w in one.weights if w.name in float_weights}
 
     def translate(self, sources: np.ndarray, longest: int) -> np.ndarray:
         """The likeliest sub-word after the likeliest, (batch, longest), 0 behind END.

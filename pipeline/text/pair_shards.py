@@ -11,7 +11,6 @@ from pipeline.atomic_write import atomic_write
 from pipeline.facts import Fact, count, problem
 from pipeline.fetch_data import sha256_of
 from pipeline.place import join
-from pipeline.text.read_pairs import Pair
 from pipeline.user_error import UserError
 
 IDS = pa.list_(pa.int32())
