@@ -58,6 +58,11 @@ def stages(scenario: Scenario, build: Path) -> None:
 def train(scenario: Scenario, build: Path) -> None:
     """train the float model"""
     start_tensorflow()
+    if scenario.task == "translate":
+        from keras_models.translation.train_translator import train_translator
+
+        print(f"{scenario.name}: {train_translator(scenario, build)}")
+        return
     from keras_models.train import train
     from tflite.file_bytes import file_bytes
 
@@ -67,7 +72,10 @@ def train(scenario: Scenario, build: Path) -> None:
 def quantize(scenario: Scenario, build: Path) -> None:
     """calibrate and fine-tune the model quantization-aware"""
     start_tensorflow()
-    from keras_models.finetune_qat import finetune_qat
+    if scenario.task == "translate":
+        from keras_models.translation.finetune_translator import finetune_translator as finetune_qat
+    else:
+        from keras_models.finetune_qat import finetune_qat
 
     print(f"{scenario.name}: {finetune_qat(scenario, build)}")
 
@@ -89,7 +97,10 @@ def gates(scenario: Scenario, build: Path) -> int:
 def bench(scenario: Scenario, build: Path) -> None:
     """time a step of the shipped model against ONNX Runtime, in one run"""
     start_tensorflow()
-    from tflite.bench_scenario import bench_scenario
+    if scenario.task == "translate":
+        from tflite.translation.bench_stage import bench_stage as bench_scenario
+    else:
+        from tflite.bench_scenario import bench_scenario
 
     print(f"{scenario.name}: {bench_scenario(scenario, build)}")
 
@@ -97,10 +108,13 @@ def bench(scenario: Scenario, build: Path) -> None:
 def convert(arguments: argparse.Namespace) -> None:
     """convert a scenario's models, or a .keras file, to a model of one time step"""
     if Path(arguments.what).suffix not in (".keras", ".h5"):
-        start_tensorflow()
-        from tflite.convert_scenario import convert_scenario
-
         scenario = load_scenario(arguments.what)
+        start_tensorflow()
+        if scenario.task == "translate":
+            from tflite.translation.convert_stage import convert_stage as convert_scenario
+        else:
+            from tflite.convert_scenario import convert_scenario
+
         print(f"{scenario.name}: {convert_scenario(scenario, arguments.build)}")
         return
     set_up_tensorflow()  # for the child process
@@ -114,14 +128,26 @@ def convert(arguments: argparse.Namespace) -> None:
 def validate(arguments: argparse.Namespace) -> int | None:
     """prove a scenario's models, or any .tflite of one time step, on LiteRT and TFLite Micro"""
     if Path(arguments.what).suffix != ".tflite":
-        from tflite.validate_scenario import validate_scenario
-
         scenario = load_scenario(arguments.what)
+        if scenario.task == "translate":
+            start_tensorflow()  # the float model is run in Keras
+            from tflite.translation.validate_stage import validate_stage as validate_scenario
+        else:
+            from tflite.validate_scenario import validate_scenario
+
         print(f"{scenario.name}: {validate_scenario(scenario, arguments.build)}")
         return
     from tflite.validate_file import validate_file
 
     return 0 if validate_file(Path(arguments.what)) else 1
+
+
+def translate(arguments: argparse.Namespace) -> None:
+    """translate sentences with a converted model; without any, the lines of standard input"""
+    from tflite.translation.translate import translate
+
+    folder = arguments.model or Path(arguments.build) / "translate" / "tflite"
+    translate(arguments.sentences or (line.rstrip("\n") for line in sys.stdin), Path(folder), arguments.beam)
 
 
 def codegen(arguments: argparse.Namespace) -> None:
@@ -309,6 +335,7 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
     sub.set_defaults(run=firmware)
+    _add_translation(commands.add_parser("translate", help=translate.__doc__))
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
@@ -350,6 +377,14 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--name", help="file name without .tflite (default: <file>_<activations>_<state>)")
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
+
+
+def _add_translation(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("sentences", nargs="*", metavar="SENTENCE", help="in quotes")
+    sub.add_argument("--model", metavar="DIR", help="folder of an artefact (default: that of scenarios/translate.toml)")
+    sub.add_argument("--beam", type=int, default=1, metavar="N", help="hypotheses kept (default: 1, greedy)")
+    _add_build(sub)
+    sub.set_defaults(run=translate)
 
 
 def _add_ethos_u(sub: argparse.ArgumentParser) -> None:
