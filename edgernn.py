@@ -126,7 +126,7 @@ def codegen(arguments: argparse.Namespace) -> None:
     """write a .tflite of one time step, or the folder of an artefact, as portable C99"""
     from tflite.codegen.codegen import codegen
 
-    print(codegen(Path(arguments.model), Path(arguments.out), arguments.name))
+    print(codegen(Path(arguments.model), Path(arguments.out), arguments.name, arguments.reading))
 
 
 def micro(arguments: argparse.Namespace) -> None:
@@ -284,6 +284,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("model", help=".tflite, or a folder with artifact.json")
         sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
         sub.add_argument("--name", help="of the model in C (default: that of the file)")
+        if stage is codegen:
+            what = "an input that is no state, though an output of its form stands at its place"
+            sub.add_argument("--reading", action="append", default=[], metavar="NAME", help=what)
         sub.set_defaults(run=stage)
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
