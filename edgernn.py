@@ -183,6 +183,17 @@ def generated_c(arguments: argparse.Namespace) -> int:
     return 0 if generated_c(arguments.build) else 1
 
 
+def arm64(arguments: argparse.Namespace) -> int:
+    """run models on emulated ARM64; exit status 1 if LiteRT's own kernels or generated C give other integers there"""
+    from tflite.arm64.emulated_litert import require_arm64
+
+    require_arm64(arguments.build)
+    start_tensorflow()
+    from tflite.arm64.arm64 import arm64
+
+    return 0 if arm64(arguments.build) else 1
+
+
 def firmware(arguments: argparse.Namespace) -> int:
     """run models on emulated Cortex-M cores; exit status 1 if one differs from TensorFlow Lite Micro or the baseline"""
     from tflite.firmware.toolchain import require_tools
@@ -293,7 +304,7 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=firmware)
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
+    for study in (matrix, slow, generated_c, arm64, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)

@@ -14,6 +14,7 @@ from pipeline.toml_table import entry
 
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
 CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
+ARM64_BUDGETS = ("arm64_lsb", "arm64_xnnpack_lsb", "instructions_arm64")
 BUDGETS = (
     "bytes",
     "arena_bytes",
@@ -30,6 +31,7 @@ BUDGETS = (
     "step_us_p99",
     "latency_ratio",
     *(f"{figure}_{core}" for core in CORES for figure in CORE_FIGURES),
+    *ARM64_BUDGETS,
 )
 
 
@@ -240,6 +242,11 @@ class Scenario:
         """The cores that budgets are about."""
         named = {budget.rpartition("_")[2] for budget in self.budgets}
         return tuple(core for core in CORES if core in named)
+
+    @property
+    def arm64(self) -> bool:
+        """Whether budgets are about ARM64."""
+        return not set(ARM64_BUDGETS).isdisjoint(self.budgets)
 
     @property
     def inputs(self) -> tuple[Column, ...]:
