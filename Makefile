@@ -18,12 +18,12 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run horizon fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 system-packages slow seeds long-run horizon fault-limits nightly engines lint lock clean
 
 all: run
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 	@for name in $(SCENARIOS); do echo "  make $$name   the whole road of scenarios/$$name.toml"; done
 
 run: $(SCENARIO) ## the whole road of SCENARIO (default demand and truck): reports, then their gates
@@ -101,11 +101,24 @@ generated-c: env ## generated C beside TFLite Micro, 100,000 steps in every form
 firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if one differs from TFLM or costs 1 % more
 	$(EDGERNN) firmware
 
-PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+arm64: env build/arm64/root ## LiteRT and generated C on emulated ARM64; exit status 1 if one integer differs from x86 or TFLM
+	$(EDGERNN) arm64
 
-system-packages: ## compilers, cross-compiler and emulator of Debian or Ubuntu, where they are missing (as root)
-	@command -v gcc g++ clang arm-none-eabi-gcc qemu-system-arm > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
+build/arm64/root: tflite/arm64/wheels.lock tflite/arm64/unpack.sh | .venv/ready
+	tflite/arm64/unpack.sh $(@D) $< .venv/bin/uv
+	@touch $@
+
+# The compiler's sanitizers are a package of its version; a compilation tells whether they are there.
+PROGRAMS := gcc g++ clang arm-none-eabi-gcc qemu-system-arm aarch64-linux-gnu-gcc qemu-aarch64
+PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+
+system-packages: ## compilers, cross-compilers and emulators of Debian or Ubuntu, where they are missing (as root)
+	@command -v $(PROGRAMS) > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
 		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES); }
+	@echo 'int main(void) { return 0; }' | clang -fsanitize=address -x c -o /dev/null - 2> /dev/null || \
+		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends \
+		libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev; }
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
 	$(EDGERNN) slow

@@ -154,7 +154,7 @@ def codegen(arguments: argparse.Namespace) -> None:
     """write a .tflite of one time step, or the folder of an artefact, as portable C99"""
     from tflite.codegen.codegen import codegen
 
-    print(codegen(Path(arguments.model), Path(arguments.out), arguments.name))
+    print(codegen(Path(arguments.model), Path(arguments.out), arguments.name, arguments.reading))
 
 
 def micro(arguments: argparse.Namespace) -> None:
@@ -209,6 +209,17 @@ def generated_c(arguments: argparse.Namespace) -> int:
     from tflite.studies.generated_c import generated_c
 
     return 0 if generated_c(arguments.build) else 1
+
+
+def arm64(arguments: argparse.Namespace) -> int:
+    """run models on emulated ARM64; exit status 1 if LiteRT's own kernels or generated C give other integers there"""
+    from tflite.arm64.emulated_litert import require_arm64
+
+    require_arm64(arguments.build)
+    start_tensorflow()
+    from tflite.arm64.arm64 import arm64
+
+    return 0 if arm64(arguments.build) else 1
 
 
 def firmware(arguments: argparse.Namespace) -> int:
@@ -326,6 +337,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("model", help=".tflite, or a folder with artifact.json")
         sub.add_argument("--out", default=".", metavar="DIR", help=f"where {files} (default: here)")
         sub.add_argument("--name", help="of the model in C (default: that of the file)")
+        if stage is codegen:
+            what = "an input that is no state, though an output of its form stands at its place"
+            sub.add_argument("--reading", action="append", default=[], metavar="NAME", help=what)
         sub.set_defaults(run=stage)
     sub = commands.add_parser("horizon", help=horizon.__doc__)
     sub.add_argument("what", metavar="scenario", help="scenario file (TOML), or a .keras or .h5 file")
@@ -338,7 +352,7 @@ def parser() -> argparse.ArgumentParser:
     _add_translation(commands.add_parser("translate", help=translate.__doc__))
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
+    for study in (matrix, slow, generated_c, arm64, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CELLS = ("gru", "lstm", "simple_rnn")
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
 CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
+ARM64_BUDGETS = ("arm64_lsb", "arm64_xnnpack_lsb", "instructions_arm64")
 BUDGETS = (
     "bytes",
     "arena_bytes",
@@ -39,6 +40,7 @@ BUDGETS = (
     "step_us_p99",
     "latency_ratio",
     *(f"{figure}_{core}" for core in CORES for figure in CORE_FIGURES),
+    *ARM64_BUDGETS,
 )
 
 
@@ -325,6 +327,11 @@ class Scenario:
     def steps_ahead(self) -> int:
         """Steps by which columns known in advance reach beyond their own time."""
         return max(round(column.ahead_seconds / self.data.step_seconds) for column in self.columns)
+
+    @property
+    def arm64(self) -> bool:
+        """Whether budgets are about ARM64."""
+        return not set(ARM64_BUDGETS).isdisjoint(self.budgets)
 
     @property
     def inputs(self) -> tuple[Column, ...]:

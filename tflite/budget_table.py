@@ -69,9 +69,17 @@ def _table(name, checked):
             Text(figure_text(gate.measured, gate.unit)),
             Text(f"{bound} {figure_text(gate.allowed, gate.unit)}"),
             Text(margin_text(gate)),
-            Text("ok", "green") if gate.ok else Text("BROKEN", "bold red"),
+            _mark(gate),
         )
     return table
+
+
+def _mark(gate):
+    from rich.text import Text
+
+    if gate.skipped:
+        return Text("skipped", "yellow")
+    return Text("ok", "green") if gate.ok else Text("BROKEN", "bold red")
 
 
 def verdict(name, checked):
@@ -79,6 +87,9 @@ def verdict(name, checked):
     broken = [gate.budget for gate in checked if not gate.ok]
     if not checked:
         return f"{name}: the scenario sets no budgets, nothing was checked"
+    skipped = sum(gate.skipped for gate in checked)
+    if skipped and not broken:
+        return f"{name}: {len(checked) - skipped} budgets hold, {skipped} were not measured on this machine"
     if not broken:
         return f"{name}: all {len(checked)} budgets hold"
     return f"{name}: {len(broken)} of {len(checked)} budgets broken: {', '.join(broken)}"

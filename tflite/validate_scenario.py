@@ -17,8 +17,8 @@ from tflite.alarm_verdict import judge_alarms
 from tflite.artifact import Artifact, read_artifact
 from tflite.build_record import require_record
 from tflite.drift import FORMS, model_in_sight
+from tflite.emulated_figures import emulated_figures
 from tflite.ethos_u import estimate, npu_program
-from tflite.firmware.core_figures import core_figures
 from tflite.flatbuffer import operator_names, read_flatbuffer
 from tflite.forecast_verdict import judge_forecasts
 from tflite.latency import step_latency
@@ -62,8 +62,11 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
     shipped = artifacts["quantized"]
     npu = {"ethos_u": estimate(*npu_program(shipped.tflite))}
     record = {"scenario": scenario.name, **figures, **_proof(shipped, xs), **npu, **seconds}
-    if scenario.cores:
-        record |= core_figures(shipped.tflite, scenario.cores)
+    in_sight = model_in_sight(shipped)
+    emulated = emulated_figures(
+        scenario, shipped.tflite, in_sight, xs[:PARITY_STEPS], _quanta(in_sight, shipped), build_dir
+    )
+    record |= emulated | {"parity": record["parity"] + emulated.pop("parity", [])}
     float_record = {
         "scenario": scenario.name,
         **_proof(artifacts["float"], xs),

@@ -8,6 +8,9 @@ from pipeline.scenario import CELLS
 from pipeline.user_error import UserError
 from tflite.build_record import JSON_NAMES, require_record
 
+# What runs on emulated ARM64, as the parity records of a model call it.
+ARM64_BUILTIN, ARM64_XNNPACK = "arm64 litert (builtin)", "arm64 xnnpack (LiteRT default)"
+ARM64_GENERATED = "arm64 generated c"
 SECTIONS = {
     "metric": dict,
     "far": dict,
@@ -23,6 +26,7 @@ SECTIONS = {
     "flash": dict,
     "ram": dict,
     "ethos_u": dict,
+    "not_measured": dict,
     "ops": list,
     "parity": list,
 }

@@ -39,9 +39,10 @@ def print_record(record: dict) -> None:
     )
     table.add_row("LiteRT step", f"p50 {latency['p50']:.1f} us, p99 {latency['p99']:.1f} us")
     for core, instructions in record.get("instructions", {}).items():
-        flash, ram = record["flash"][core], record["ram"][core]
-        text = f"{instructions:,} instructions a step, {flash:,} bytes of flash, {ram:,} of RAM"
-        table.add_row(f"Cortex-{core.upper()}", text)
+        text = f"{instructions:,} instructions a step"
+        if core in record.get("flash", {}):
+            text += f", {record['flash'][core]:,} bytes of flash, {record['ram'][core]:,} of RAM"
+        table.add_row(core.upper() if core == "arm64" else f"Cortex-{core.upper()}", text)
     npu = record.get("ethos_u", {})
     if "cycles" in npu:
         told = f"{npu['on_npu']} of {npu['operators']} operators, {npu['cycles']:,} cycles a step"

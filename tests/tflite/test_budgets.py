@@ -24,6 +24,15 @@ BENCH = [
     }
 ]
 
+ARM64_RECORD = FORECAST_RECORD | {
+    "parity": [
+        {"runtime": "arm64 litert (builtin)", "reference": "litert (builtin)", "steps": 2000, "max_lsb": 0.0},
+        {"runtime": "arm64 xnnpack (LiteRT default)", "reference": "tflm", "steps": 2000, "max_lsb": 2.0},
+        {"runtime": "arm64 generated c", "reference": "tflm", "steps": 2000, "max_lsb": 0.0},
+    ],
+    "instructions": {"arm64": 18000, "m4": 1},
+}
+
 # budget: (the record it speaks of, a budget that just holds, one that is just missed, path of its figure)
 FIGURES = {
     "bytes": (FORECAST_RECORD, 12344, 12343, ("bytes",)),
@@ -48,6 +57,9 @@ FIGURES = {
         for core in CORES
         for figure in CORE_FIGURES
     },
+    "arm64_lsb": (ARM64_RECORD, 0, -1, ("parity", 0, "max_lsb")),
+    "arm64_xnnpack_lsb": (ARM64_RECORD, 2, 1.9, ("parity", 1, "max_lsb")),
+    "instructions_arm64": (ARM64_RECORD, 18000, 17999, ("instructions", "arm64")),
 }
 
 
@@ -104,6 +116,47 @@ def test_a_budget_of_nan_never_passes(budget):
     gate = check_one(budget, math.nan)
     assert not gate.ok
     json.dumps(gate.as_record(), allow_nan=False)
+
+
+EMULATED = {"instructions_m4": "cores", "ram_m0": "cores", "arm64_lsb": "arm64", "instructions_arm64": "arm64"}
+
+
+@pytest.mark.parametrize(("budget", "device"), EMULATED.items())
+def test_a_tool_that_is_missing_skips_a_gate_only_where_that_is_allowed(budget, device):
+    missing = {"not_measured": {device: "qemu not found; `make system-packages` installs it"}}
+    record = {key: value for key, value in FORECAST_RECORD.items() if key != "instructions"} | missing
+    (skipped,) = check_budgets({budget: 1}, {"models": [record]}, None, may_skip=True)
+    (broken,) = check_budgets({budget: 1}, {"models": [record]}, None)
+    assert (skipped.ok, skipped.skipped, broken.ok, broken.skipped) == (True, True, False, False)
+    assert skipped.reason == broken.reason == "not measured here: qemu not found; `make system-packages` installs it"
+    assert skipped.as_record()["skipped"] is True
+    other = record | {"not_measured": {"other": "no tool"}}
+    (gate,) = check_budgets({budget: 1}, {"models": [other]}, None, may_skip=True)
+    assert not gate.ok and not gate.skipped
+
+
+def test_a_figure_beyond_its_budget_is_broken_whatever_may_be_skipped():
+    (gate,) = check_budgets({"arm64_lsb": 0}, {"models": [_arm64(builtin=1.0)]}, None, may_skip=True)
+    assert not gate.ok and gate.measured == 1.0
+
+
+def _arm64(builtin):
+    first, *others = ARM64_RECORD["parity"]
+    return ARM64_RECORD | {"parity": [first | {"max_lsb": builtin}, *others]}
+
+
+@pytest.mark.parametrize(("ci", "passes"), [("", True), ("true", False)])
+def test_ci_skips_nothing(ci, passes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CI", ci)
+    scenario, build = make_forecast(tmp_path)
+    scenario = replace(scenario, budgets={"bytes": 10**6, "flash_m4": 9000})
+    missing = FORECAST_RECORD | {"not_measured": {"cores": "arm-none-eabi-gcc not found"}}
+    write(build / scenario.name / "validation.json", {"models": [missing]})
+    assert gates(scenario, build) is passes
+    said = capsys.readouterr().out
+    record = json.loads((build / scenario.name / "gates.json").read_text())["gates"][1]
+    assert record["reason"] == "not measured here: arm-none-eabi-gcc not found" and record["ok"] is passes
+    assert ("1 budgets hold, 1 were not measured on this machine" in said) is passes
 
 
 def test_loss_is_relative_and_follows_the_direction_of_the_metric():

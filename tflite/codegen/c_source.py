@@ -13,6 +13,7 @@ from tflite.codegen.c_operators import write_operator
 from tflite.codegen.element_loops import ELEMENTWISE
 from tflite.codegen.fold_constants import fold_constants
 from tflite.codegen.kernel_texts import KERNELS, kernel_texts
+from tflite.codegen.late_products import late_products
 from tflite.codegen.memory_plan import plan_memory
 from tflite.codegen.operand_shapes import check_shapes
 from tflite.codegen.step_writer import C_TYPES, NotInC, StepWriter, c_number, copy, expect
@@ -121,7 +122,7 @@ class _Source:
 
     def __init__(self, graph: StepGraph, name: str, magic: int):
         self.places = {result: index for index, op in enumerate(graph.ops) for result in op.outputs}  # in the file
-        graph = fold_constants(graph)
+        graph = late_products(fold_constants(graph))
         self.graph, self.name, self.magic = graph, name, magic
         self.plan = plan_memory(graph)
         self.writer = StepWriter(graph, self.plan)

@@ -14,9 +14,11 @@ FINISHES = {
     "rescale": ("int32_t fixed, int shift, int32_t zero", "fixed, shift, zero"),
 }
 TYPES = {
-    "int8": {"OUT": "int8", "BITS": "8", "LEAST": "-128", "MOST": "127", "STORE": "vstrbq_p_s32"},
-    "int16": {"OUT": "int16", "BITS": "16", "LEAST": "-32768", "MOST": "32767", "STORE": "vstrhq_p_s32"},
-}
+    "int8": {"OUT": "int8", "BITS": "8", "LEAST": "-128", "MOST": "127", "STORE": "vstrbq_p_s32",
+             "NARROWED": "vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(narrow), narrow))"},
+    "int16": {"OUT": "int16", "BITS": "16", "LEAST": "-32768", "MOST": "32767", "STORE": "vstrhq_p_s32",
+              "NARROWED": "vreinterpretq_s32_s16(narrow)"},
+}  # fmt: skip
 WRITTEN_FOR = {
     **{f"saturated_{out}": ("saturated", words) for out, words in TYPES.items()},
     **{f"matmul_int8_to_{out}": ("matmul_int8", words) for out, words in TYPES.items()},

@@ -5,6 +5,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from tflite.firmware.image import OPTIMIZE
 from tflite.firmware.measure import Figures
 from tflite.firmware.toolchain import versions
 
@@ -36,7 +37,8 @@ def print_figures(title: str, measured: Measured) -> None:
             f"{one.replayed.clock:,.1f}", f"{one.flash:,}", f"{one.sizes.weights:,}", f"{one.ram:,}", f"{one.stack:,}",
         )  # fmt: skip
     table.caption = (
-        f"arm-none-eabi-gcc {tools['compiler']} -O2, QEMU {tools['emulator']}; instructions: of the longest step; "
-        "bytes: flash and RAM of an image of start-up, init and step alone, RAM with the stack, of it by watermark"
+        f"arm-none-eabi-gcc {tools['compiler']} {OPTIMIZE} unless named, QEMU {tools['emulator']}; instructions: of "
+        "the longest step; bytes: flash and RAM of an image of start-up, init and step alone, RAM with the stack, of "
+        "it by watermark"
     )
     Console(width=None if sys.stdout.isatty() else 140).print(table)

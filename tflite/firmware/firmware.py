@@ -19,7 +19,8 @@ def firmware(is_recording: bool = False) -> bool:
     """
     measured: Measured = {}
     for model in reference_models():
-        for figures in measure(model.content(), [CORES[name] for name in model.cores]):
+        cores = [CORES[name] for name in model.cores]
+        for figures in measure(model.content(), cores, optimize=model.optimize):
             measured[model.name, figures.core] = figures
     print_figures("generated C on emulated cores", measured)
     found, tools = list(failures(measured).values()), versions()

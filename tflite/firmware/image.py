@@ -96,9 +96,9 @@ def _frame(usage: Path, function: str) -> int:
     raise ValueError(f"{usage}: nothing about {function}")
 
 
-def entry_of(elf: Path, function: str) -> int:
-    """The address of a function."""
-    for line in run([tool(f"{PREFIX}nm"), str(elf)], f"{PREFIX}nm").splitlines():
+def entry_of(elf: Path, function: str, prefix: str = PREFIX) -> int:
+    """The address of a function; `prefix`: of the binutils."""
+    for line in run([tool(f"{prefix}nm"), "--defined-only", str(elf)], f"{prefix}nm").splitlines():
         address, _, name = line.split()
         if name == function:
             return int(address, 16)

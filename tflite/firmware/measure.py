@@ -9,7 +9,7 @@ from tflite.codegen.c_source import CSource, generate
 from tflite.firmware.cores import Core
 from tflite.firmware.emulator import Replay, replay
 from tflite.firmware.golden_stream import golden_crc
-from tflite.firmware.image import NAME, Sizes, build, sizes, write_sources
+from tflite.firmware.image import NAME, OPTIMIZE, Sizes, build, sizes, write_sources
 
 STEPS = 1000
 CLOCK_SLACK = 12.0  # instructions a step between the plugin and the clock: the call, reading the clock, whole ticks
@@ -55,7 +55,9 @@ class Figures:
         return abs(self.replayed.clock - self.replayed.mean) <= CLOCK_SLACK
 
 
-def measure(content: bytes, cores: Iterable[Core], steps: int = STEPS) -> Iterator[Figures]:
+def measure(
+    content: bytes, cores: Iterable[Core], steps: int = STEPS, optimize: str = OPTIMIZE
+) -> Iterator[Figures]:
     """Replays a model of integers, or of floats that only come in and go out, on cores.
 
     Raises:
@@ -64,14 +66,17 @@ def measure(content: bytes, cores: Iterable[Core], steps: int = STEPS) -> Iterat
     """
     source, expected = generate(content, NAME), golden_crc(content, steps)
     for core in cores:
-        yield measure_source(source, core, expected, steps)
+        yield measure_source(source, core, expected, steps, optimize)
 
 
-def measure_source(source: CSource, core: Core, expected_crc: int, steps: int) -> Figures:
+def measure_source(
+    source: CSource, core: Core, expected_crc: int, steps: int, optimize: str = OPTIMIZE
+) -> Figures:
     """The same of one core, of C that was generated with the name of `image.NAME`."""
     with tempfile.TemporaryDirectory(prefix="edgernn-") as name:
         folder = Path(name)
         write_sources(source, folder, core)
-        bare = sizes(build(folder, core, "bare"))
-        replayed = replay(build(folder, core, "replay", [f"-DSTEPS={steps}"]), core, steps)
+        bare = sizes(build(folder, core, "bare", optimize=optimize))
+        elf = build(folder, core, "replay", [f"-DSTEPS={steps}"], optimize)
+        replayed = replay(elf, core, steps)
     return Figures(core.name, replayed, bare, expected_crc)

@@ -18,15 +18,19 @@ SECONDS = 120.0
 PLUGIN = Path(__file__).with_name("c") / "instruction_counter.c"
 
 
+class MissingTool(UserError):
+    """A program that this machine lacks."""
+
+
 def tool(name: str) -> str:
     """The path of a program.
 
     Raises:
-        UserError: it is not installed.
+        MissingTool: it is not installed.
     """
     found = shutil.which(name)
     if found is None:
-        raise UserError(f"{name} not found; {REMEDY}")
+        raise MissingTool(f"{name} not found; {REMEDY}")
     return found
 
 
@@ -47,7 +51,9 @@ def run(command: list[str], what: str, folder: Path | None = None) -> str:
 
 
 def require_tools() -> None:
-    """Raises UserError where the cross-compiler, the emulator or its plugin is not to be had: before time is spent."""
+    """Raises MissingTool where the cross-compiler or the emulator is not to be had: before time is spent; UserError
+    where the emulator's plugin is not.
+    """
     tool(f"{PREFIX}gcc"), tool(EMULATOR), instruction_counter()
 
 

@@ -11,7 +11,7 @@ FORMS = (("float", "float32"), ("ptq", "{} after training (PTQ)"), ("quantized",
 
 
 def budget_rows(gates):
-    """Rows of the budgets table: dicts of budget, measured, allowed, margin, ok."""
+    """Rows of the budgets table: dicts of budget, measured, allowed, margin, ok, skipped."""
     return [_budget_row(gate) for gate in gates or []]
 
 
@@ -27,12 +27,14 @@ def _budget_row(gate):
         unit,
         at_least,
         gate.get("reason", "not measured"),
+        bool(gate.get("skipped")),
     )
     allowed = "not a number" if whole.allowed is None else figure_text(whole.allowed, unit)
     return {
         "budget": whole.budget,
         "measured": figure_text(whole.measured, unit),
         "ok": whole.ok,
+        "skipped": whole.skipped,
         "allowed": f"{'at least' if at_least else 'at most'} {allowed}",
         "margin": margin_text(whole),
     }

@@ -13,7 +13,7 @@ from mutated_models import mutated
 
 from pipeline.user_error import UserError
 from tflite.codegen.c_source import CSource
-from tflite.codegen.codegen import checked_source
+from tflite.codegen.checked_source import checked_source
 from tflite.codegen.compiled_step import STRICT
 from tflite.codegen.step_writer import C_TYPES
 from tflite.runtimes import load_model

@@ -122,20 +122,29 @@ def test_a_place_that_cannot_be_written(model, tmp_path, capsys):
     assert "cannot be written" in refusal([model, "--out", tmp_path / "file"], capsys)
 
 
-def test_a_state_with_two_names_is_warned_of(tmp_path, capsys):
-    """It may as well be a reading and a result: so there is C."""
-    path = tmp_path / "pump.tflite"
+def two_names():
+    """A state that enters as h_in and leaves as h_out, or a reading and a result that are alike."""
     writer = StepModelWriter()
     x, before, after = (writer.tensor(name, [1, 2]) for name in ("x", "before", "after"))
     y = writer.tensor("y", [1, 3])
     row = writer.tensor("row", data=np.ones((3, 2), np.float32))
     writer.op("ADD", [x, before], [after], schema.AddOptionsT())
     writer.op("FULLY_CONNECTED", [after, row, -1], [y], schema.FullyConnectedOptionsT())
-    path.write_bytes(writer.write({"x": x, "h_in": before}, {"y": y, "h_out": after}))
-    assert edgernn.main(["codegen", str(path), "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "warning: input h_in and output h_out may be a state, but have two names" in said
-    assert said.endswith(f"{tmp_path / 'pump.c'}\n")
+    return writer.write({"x": x, "h_in": before}, {"y": y, "h_out": after})
+
+
+def test_a_state_with_two_names_has_c_if_it_is_none(tmp_path, capsys):
+    path, out = tmp_path / "pump.tflite", tmp_path / "out"
+    path.write_bytes(two_names())
+    told = refusal([path, "--out", out], capsys)
+    assert f"{path}: input h_in and output h_out look like a state, but have two names" in told
+    assert "--reading h2: the model has no such input; it reads x, h_in" in refusal(
+        [path, "--out", out, "--reading", "h2"], capsys
+    )
+    assert not out.exists()
+    assert edgernn.main(["codegen", str(path), "--out", str(out), "--reading", "h_in"]) == 0
+    assert capsys.readouterr().out == f"{out / 'pump.c'}\n"
+    assert "h_in[" in (out / "pump.h").read_text().split("pump_state;")[1]
 
 
 @pytest.mark.parametrize(("missing", "message"), [("size", "install GNU binutils"), ("cc", "install gcc or clang")])

@@ -4,13 +4,12 @@ static void finish_scaled_to_OUT(const int32_t *sums, int count, int32_t high, i
                                  int32_t below, int shift, OUT_t *y)
 {
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
-    for (int i = 0; i < count; i += 4) {
-        const int32x4_t sum = vldrwq_s32(sums + i), sign = vandq_s32(vshrq_n_s32(sum, 31), vdupq_n_s32(below));
-        const int32x4_t fine = vshlq_r_s32(vmulq_n_s32(sum, low), -bits);
-        const int32x4_t coarse = vmlaq_n_s32(vaddq_s32(vdupq_n_s32(constant), sign), sum, high);
-        const int32x4_t whole = vshlq_r_s32(vaddq_s32(coarse, fine), -shift);
-        const int32x4_t within = vminq_s32(vmaxq_s32(whole, vdupq_n_s32(LEAST)), vdupq_n_s32(MOST));
-        STORE(y + i, within, vctp32q((uint32_t)(count - i)));
+    for (int i = 0; i < count; i += 4) { /* in the four vector registers that need not be saved */
+        const int32x4_t sum = vldrwq_s32(sums + i), fine = vshlq_r_s32(vmulq_n_s32(sum, low), -bits);
+        const int32x4_t coarse = vmlaq_n_s32(vaddq_n_s32(fine, constant), sum, high);
+        const int32x4_t whole = vshlq_r_s32(vmlaq_n_s32(coarse, vshrq_n_s32(sum, 31), -below), -shift);
+        const int16x8_t narrow = vqmovnbq_s32(vreinterpretq_s16_s32(whole), whole);
+        STORE(y + i, NARROWED, vctp32q((uint32_t)(count - i)));
     }
 #else
     for (int i = 0; i < count; ++i) {

@@ -8,8 +8,96 @@
 #include <arm_mve.h>
 #elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
 #include <arm_acle.h>
+#elif defined(__AVX2__)
+#include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#endif
+
+#if defined(__SSE2__)
+static inline __m128i low_bytes(__m128i pairs)
+{
+    return _mm_srai_epi16(_mm_slli_epi16(pairs, 8), 8);
+}
+
+/* upper, lower and the same of other columns, for four rows each -> upper, lower, upper, lower. */
+static inline __m128i of_all_columns(__m128i one, __m128i other)
+{
+    return _mm_add_epi32(_mm_unpacklo_epi64(one, other), _mm_unpackhi_epi64(one, other));
+}
+
+static inline __m128i four(const void *place)
+{
+    return _mm_loadu_si128((const __m128i *)place);
+}
+
+/* Eight rows at a time: two groups of four, a and b; the last four are both. */
+static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *starts, int rows, int columns, int32_t *sums)
+{
+    for (; rows > 0; rows -= 8, pairs += 4 * columns, starts += 8, sums += 8) {
+        const int32_t *const starts_b = rows > 4 ? starts + 4 : starts;
+        const int16_t *const pairs_b = rows > 4 ? pairs + 2 * columns : pairs;
+        __m128i a = _mm_setzero_si128(), b = a, even_a = a, even_b = a;
+        int column = 0;
+#if defined(__AVX2__)
+        const __m256i twice = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+        __m256i wide_a = _mm256_setzero_si256(), wide_b = wide_a, wide_even_a = wide_a, wide_even_b = wide_a;
+        for (; column + 8 <= columns; column += 8) {
+            const __m256i values = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(four(x + column)), twice);
+            const __m256i own_a = _mm256_loadu_si256((const __m256i *)(const void *)(pairs + 2 * column));
+            const __m256i own_b = _mm256_loadu_si256((const __m256i *)(const void *)(pairs_b + 2 * column));
+            const __m256i low_a = _mm256_srai_epi16(_mm256_slli_epi16(own_a, 8), 8);
+            const __m256i low_b = _mm256_srai_epi16(_mm256_slli_epi16(own_b, 8), 8);
+            wide_a = _mm256_add_epi32(wide_a, _mm256_madd_epi16(values, own_a));
+            wide_b = _mm256_add_epi32(wide_b, _mm256_madd_epi16(values, own_b));
+            wide_even_a = _mm256_add_epi32(wide_even_a, _mm256_madd_epi16(values, low_a));
+            wide_even_b = _mm256_add_epi32(wide_even_b, _mm256_madd_epi16(values, low_b));
+        }
+        a = _mm_add_epi32(_mm256_castsi256_si128(wide_a), _mm256_extracti128_si256(wide_a, 1));
+        b = _mm_add_epi32(_mm256_castsi256_si128(wide_b), _mm256_extracti128_si256(wide_b, 1));
+        even_a = _mm_add_epi32(_mm256_castsi256_si128(wide_even_a), _mm256_extracti128_si256(wide_even_a, 1));
+        even_b = _mm_add_epi32(_mm256_castsi256_si128(wide_even_b), _mm256_extracti128_si256(wide_even_b, 1));
+#endif
+        for (; column + 4 <= columns; column += 4) {
+            const __m128i values = _mm_shuffle_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(x + column)), 0x50);
+            const __m128i own_a = four(pairs + 2 * column), own_b = four(pairs_b + 2 * column);
+            a = _mm_add_epi32(a, _mm_madd_epi16(values, own_a));
+            b = _mm_add_epi32(b, _mm_madd_epi16(values, own_b));
+            even_a = _mm_add_epi32(even_a, _mm_madd_epi16(values, low_bytes(own_a)));
+            even_b = _mm_add_epi32(even_b, _mm_madd_epi16(values, low_bytes(own_b)));
+        }
+        if (column < columns) {
+            int32_t two;
+            memcpy(&two, x + column, sizeof two);
+            const __m128i values = _mm_set1_epi32(two);
+            const __m128i own_a = _mm_loadl_epi64((const __m128i *)(const void *)(pairs + 2 * column));
+            const __m128i own_b = _mm_loadl_epi64((const __m128i *)(const void *)(pairs_b + 2 * column));
+            a = _mm_add_epi32(a, _mm_madd_epi16(values, own_a));
+            b = _mm_add_epi32(b, _mm_madd_epi16(values, own_b));
+            even_a = _mm_add_epi32(even_a, _mm_madd_epi16(values, low_bytes(own_a)));
+            even_b = _mm_add_epi32(even_b, _mm_madd_epi16(values, low_bytes(own_b)));
+        }
+        const __m128 start_a = _mm_castsi128_ps(four(starts)), start_b = _mm_castsi128_ps(four(starts_b));
+        const __m128i even_start = _mm_castps_si128(_mm_shuffle_ps(start_a, start_b, 0x88));
+        const __m128i start = _mm_castps_si128(_mm_shuffle_ps(start_a, start_b, 0xDD));
+        const __m128i even = _mm_add_epi32(of_all_columns(even_a, even_b), even_start);
+        const __m128i odd = _mm_srai_epi32(_mm_sub_epi32(_mm_add_epi32(of_all_columns(a, b), start), even), 8);
+        _mm_storeu_si128((__m128i *)(void *)sums, _mm_unpacklo_epi32(even, odd));
+        _mm_storeu_si128((__m128i *)(void *)(sums + 4), _mm_unpackhi_epi32(even, odd));
+    }
+}
+#else
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
+__attribute__((noinline)) /* seldom run, and not to take registers from what is */
+static void last_columns(const int16_t *x, const int16_t *pairs, int columns, int32_t *sums)
+{
+    for (; columns > 0; columns -= 2, x += 2, pairs += 4) {
+        sums[0] += x[0] * (int8_t)pairs[0] + x[1] * (int8_t)pairs[1];
+        sums[1] += x[0] * pairs[0] + x[1] * pairs[1];
+        sums[2] += x[0] * (int8_t)pairs[2] + x[1] * (int8_t)pairs[3];
+        sums[3] += x[0] * pairs[2] + x[1] * pairs[3];
+    }
+}
 #endif
 
 #if defined(__GNUC__)
@@ -31,7 +119,18 @@ static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *star
             even_upper = vmladavaq_s16(even_upper, a, vmovlbq_s8(vreinterpretq_s8_s16(b)));
             even_lower = vmladavaq_s16(even_lower, a, vmovlbq_s8(vreinterpretq_s8_s16(c)));
         }
-#elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
+        sums[0] = even_upper;
+        sums[1] = upper;
+        sums[2] = even_lower;
+        sums[3] = lower;
+        if (left > 0) {
+            last_columns(values, pairs, left, sums);
+            pairs += 2 * left;
+        }
+        sums[1] = (sums[1] - sums[0]) >> 8;
+        sums[3] = (sums[3] - sums[2]) >> 8;
+#else
+#if defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
         for (; left >= 4; left -= 4) {
             int32_t a, b, c, d, e, f; /* two integers each */
             __asm("ldrd %0, %1, [%2], #8" : "=r"(a), "=r"(d), "+r"(values) : : "memory");
@@ -42,20 +141,6 @@ static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *star
             even_upper = __smlad(d, __sxtb16(e), __smlad(a, __sxtb16(b), even_upper));
             even_lower = __smlad(d, __sxtb16(f), __smlad(a, __sxtb16(c), even_lower));
         }
-#elif defined(__SSE2__)
-        __m128i both = _mm_setzero_si128(), even = both; /* upper, lower, and these of other columns */
-        for (; left >= 4; left -= 4, values += 4, pairs += 8) {
-            const __m128i a = _mm_shuffle_epi32(_mm_loadl_epi64((const __m128i *)(const void *)values), 0x50);
-            const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)pairs);
-            both = _mm_add_epi32(both, _mm_madd_epi16(a, b));
-            even = _mm_add_epi32(even, _mm_madd_epi16(a, _mm_srai_epi16(_mm_slli_epi16(b, 8), 8)));
-        }
-        both = _mm_add_epi32(both, _mm_srli_si128(both, 8));
-        even = _mm_add_epi32(even, _mm_srli_si128(even, 8));
-        upper += _mm_cvtsi128_si32(both);
-        lower += _mm_cvtsi128_si32(_mm_srli_si128(both, 4));
-        even_upper += _mm_cvtsi128_si32(even);
-        even_lower += _mm_cvtsi128_si32(_mm_srli_si128(even, 4));
 #endif
         for (; left > 0; left -= 2, values += 2, pairs += 4) {
             const int32_t a = values[0], b = values[1];
@@ -68,5 +153,7 @@ static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *star
         sums[1] = (upper - even_upper) >> 8;
         sums[2] = even_lower;
         sums[3] = (lower - even_lower) >> 8;
+#endif
     }
 }
+#endif
