@@ -30,7 +30,7 @@ class History:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        return (self.time, *filter(None, [self.stream]), *self.columns)
+        return (self.time, *([] if self.stream is None else [self.stream]), *self.columns)
 
 
 def find_history(place: str | Path) -> tuple[str, ...]:

@@ -261,6 +261,7 @@ def test_bad_history_is_one_line_and_nothing_half_written(model_file, tmp_path, 
     place, out = write(tmp_path / "rows", rows()), tmp_path / "out"
     given = ["--history", place, "--stream", "stream", "--columns", ",".join(FEATURES), "--out", out]
     assert "no Parquet file" in refused(capsys, model_file, *given[:1], tmp_path / "none", *given[2:])
+    assert 'no column ""' in refused(capsys, model_file, *given[:3], "", *given[4:])
     assert 'no column "z"' in refused(capsys, model_file, *given[:5], "a,b,c,d,e,f,g,z", *given[6:])
     assert "reads 8 columns, got 2" in refused(capsys, model_file, *given[:5], "a,b", *given[6:])
     assert "--columns" in refused(capsys, model_file, *given[:4], *given[6:])
