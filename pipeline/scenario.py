@@ -208,7 +208,7 @@ class CellRace:
 class ModelSettings:
     """The recurrent cell and its float training. With `cell` "auto", `units` are those of the GRU."""
 
-    cell: str = entry(toml.choice("auto", *CELLS))
+    cell: str = entry(toml.choice(*CELLS, "auto"))
     units: int = entry(toml.whole(1))
     epochs: int = entry(toml.whole(1))
     batch: int = entry(toml.whole(1))

@@ -77,6 +77,8 @@ def transformer_note(transformer):
 
 def _decimal(value, units):
     """`10 kB` of 10,000: a power of ten in the unit in which it is less than a thousand."""
+    if value <= 0:  # an axis with nothing on it
+        return ""
     thousands = min(max(math.floor(math.log10(value) / 3 + 1e-9), 0), len(units) - 1)
     return f"{value / 1000**thousands:g} {units[thousands]}"
 

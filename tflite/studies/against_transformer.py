@@ -27,6 +27,7 @@ from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
+from tflite.build_record import require_record
 from tflite.child_process import ChildFailure, run_in_child
 from tflite.conversion import convert
 from tflite.latency import percentiles
@@ -58,7 +59,9 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     except ValueError as error:
         raise UserError(f"{scenario.path}: {error}") from error
     windows = np.concatenate([features.numpy() for features, _ in batches[1]])
-    quality = {"transformer": runs, "rnn": _errors(scenario, plain, batches[1])}
+    float_record = require_record(folder / "model" / "float.json", kind=dict, made_by=f"edgernn train {scenario.path}")
+    loss = float_record["lowest_val_loss"]
+    quality = {"transformer": runs, "rnn": {"loss": loss, "rmse": _rmse(scenario, plain, batches[1])}}
     rnn = {
         "float32": convert(plain, activations="float32").tflite,
         "int8": convert(plain, activations="int8", representative=windows[: scenario.model.batch]).tflite,
@@ -83,7 +86,7 @@ def _trained(scenario: Scenario, baseline: Callable[[], StreamTransformer], batc
     for factor in RATES:
         seed_everything(scenario.seed)
         model, settings = baseline(), scenario.model
-        fit_model(
+        history = fit_model(
             model,
             *batches,
             epochs=settings.epochs,
@@ -94,19 +97,15 @@ def _trained(scenario: Scenario, baseline: Callable[[], StreamTransformer], batc
             logs=logs / f"transformer_{factor:g}",
         )
         models.append(model)
-        runs.append({"learning_rate": settings.learning_rate * factor, **_errors(scenario, model, batches[1])})
+        loss, rmse = min(record["val_loss"] for record in history), _rmse(scenario, model, batches[1])
+        runs.append({"learning_rate": settings.learning_rate * factor, "loss": round(loss, 6), "rmse": rmse})
     best = int(np.argmin([run["loss"] for run in runs]))
     return models[best], {**runs[best], "rates": runs}
 
 
-def _errors(scenario: Scenario, model: keras.Model, batches) -> dict[str, float]:
-    """Of the validation part."""
-    if not getattr(model, "compiled", False):
-        from keras_models.fit_model import FOLLOWING_WEIGHT, masked_mae
-
-        model.compile(loss=[masked_mae(scenario.windows.warmup)] * 2, loss_weights=[1.0, FOLLOWING_WEIGHT])
-    warmup = scenario.windows.warmup
-    return {metric: round(validation_error(metric, model, batches, warmup), 6) for metric in ("loss", "rmse")}
+def _rmse(scenario: Scenario, model: keras.Model, batches) -> float:
+    """Of the forecast over the validation part, in standard deviations."""
+    return round(validation_error("rmse", model, batches, scenario.windows.warmup), 6)
 
 
 def _models(model: StreamTransformer, windows: np.ndarray, contexts) -> dict[str, dict[tuple[str, int], bytes]]:

@@ -78,7 +78,7 @@ def test_the_report_shows_it(record):
     assert (transformer_pictures(None), transformer_rows(None), transformer_note(None)) == ([], [], "")
 
 
-def test_a_form_that_does_not_convert_is_absent_not_zero(record, monkeypatch, capsys):
+def test_a_form_that_does_not_convert_is_absent_not_zero(record):
     costs = [one for one in record["costs"] if one["activations"] == "float32"]
     costs = [{key: value for key, value in one.items() if key != "arena_bytes"} for one in costs]
     rows = transformer_rows(record | {"costs": costs})
