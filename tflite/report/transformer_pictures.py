@@ -77,7 +77,7 @@ def transformer_note(transformer):
 
 def _decimal(value, units):
     """`10 kB` of 10,000: a power of ten in the unit in which it is less than a thousand."""
-    if value <= 0:  # an axis with nothing on it
+    if value <= 0:
         return ""
     thousands = min(max(math.floor(math.log10(value) / 3 + 1e-9), 0), len(units) - 1)
     return f"{value / 1000**thousands:g} {units[thousands]}"
@@ -94,7 +94,8 @@ def _paint(axes, costs, key, title, units):
         if one["form"] == "rnn" and key in one:
             axes.axhline(one[key], color=PALETTE["ours"], linestyle=DASHES[one["activations"]], linewidth=1.8)
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    if any(key in one for one in costs):  # an axis with nothing on it has no logarithm
+        axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: _decimal(value, units))
     axes.set_xticks(contexts, [f"{context}" for context in contexts])
     axes.set_xlabel("window, steps")

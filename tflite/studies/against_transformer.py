@@ -31,7 +31,7 @@ from tflite.build_record import require_record
 from tflite.child_process import ChildFailure, run_in_child
 from tflite.conversion import convert
 from tflite.latency import percentiles
-from tflite.memory import parse_allocations, stderr_of
+from tflite.memory import measure_any_arena
 from tflite.transformer_forms import transformer_models
 
 CONTEXTS = (64, 128, 256, 512, 1024)
@@ -129,22 +129,13 @@ def _costs(rnn: dict[str, bytes], models: dict[str, dict[tuple[str, int], bytes]
     for (form, name, context, model), microseconds in zip(cells, times, strict=True):
         record = {"form": form, "activations": name, "context": context, "bytes": len(model), **microseconds}
         try:
-            record |= run_in_child(measure_any_arena, model, seconds=300.0, remedy=REMEDY)
+            arena = run_in_child(measure_any_arena, model, ARENA, seconds=300.0, remedy=REMEDY)
+            record |= {"arena_bytes": arena["total"], "arena_head_bytes": arena["head"]}
         except ChildFailure as failure:  # an operator it lacks: LiteRT alone runs it
             record["arena_problem"] = str(failure)[:200]
         records.append(record)
     gru = {record["activations"]: record["step_us"] for record in records if record["form"] == "rnn"}
     return [record | {"against_rnn": record["step_us"] / gru[record["activations"]]} for record in records]
-
-
-def measure_any_arena(model: bytes) -> dict[str, int]:
-    """TFLite Micro's arena after a step of zeros, {"arena_bytes", "head_bytes"}; only for a child process."""
-    from tflite_micro.python.tflite_micro import runtime as tflm
-
-    interpreter = tflm.Interpreter.from_bytes(model, arena_size=ARENA)
-    interpreter.invoke()
-    found = parse_allocations(stderr_of(interpreter.print_allocations))
-    return {"arena_bytes": found["total"], "head_bytes": found["head"]}
 
 
 def _times(models: list[bytes]) -> list[dict[str, float]]:
