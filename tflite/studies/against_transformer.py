@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from keras_models.feature_encoding import load_encoding
+from keras_models.feature_encoding import FeatureEncoding, load_encoding
 from keras_models.fit_model import fit_model
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.shard_dataset import training_batches
@@ -53,11 +53,7 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
     batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-    try:
-        baseline = lambda: build_transformer(encoding, plain.count_params(), scenario.windows.length)  # noqa: E731
-        model, runs = _trained(scenario, baseline, batches, folder / "model" / "logs")
-    except ValueError as error:
-        raise UserError(f"{scenario.path}: {error}") from error
+    model, runs = _trained(scenario, encoding, plain.count_params(), batches, folder / "model" / "logs")
     windows = np.concatenate([features.numpy() for features, _ in batches[1]])
     float_record = require_record(folder / "model" / "float.json", kind=dict, made_by=f"edgernn train {scenario.path}")
     loss = float_record["lowest_val_loss"]
@@ -80,12 +76,17 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     return path
 
 
-def _trained(scenario: Scenario, baseline: Callable[[], StreamTransformer], batches, logs: Path):
-    """The baseline at the better of the rates, and what every rate gave."""
+def _trained(
+    scenario: Scenario, encoding: FeatureEncoding, allowed: int, batches, logs: Path
+) -> tuple[StreamTransformer, dict[str, Any]]:
+    """The baseline of at most the allowed parameters at the better of the rates, and what every rate gave."""
     models, runs = [], []
     for factor in RATES:
         seed_everything(scenario.seed)
-        model, settings = baseline(), scenario.model
+        try:
+            model, settings = build_transformer(encoding, allowed, scenario.windows.length), scenario.model
+        except ValueError as error:
+            raise UserError(f"{scenario.path}: {error}") from error
         history = fit_model(
             model,
             *batches,
