@@ -18,7 +18,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 system-packages slow seeds long-run horizon fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 system-packages slow seeds long-run horizon against-transformer fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -134,6 +134,9 @@ long-run: build/demand/tflite/seconds.json ## do errors add up? 100,000 steps of
 
 horizon: build/demand/model/float.json ## how far back the demand model, and each kind of cell, remembers
 	$(EDGERNN) horizon scenarios/demand.toml
+
+against-transformer: build/demand/model/float.json ## memory, time and quality of a Transformer on the demand stream
+	$(EDGERNN) against-transformer scenarios/demand.toml
 
 engines: build/engines/prism build/engines/flink-job-server.jar build/engines/spark-job-server.jar ## Prism, embedded Flink and Spark for the tests (Go, Maven, Java 17)
 

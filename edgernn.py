@@ -284,6 +284,14 @@ def long_run(scenario: Scenario, build: Path) -> None:
     print(f"{scenario.name}: {long_run(scenario, build)}")
 
 
+def against_transformer(scenario: Scenario, build: Path) -> None:
+    """train a Transformer of as many parameters, and compare memory, time and quality"""
+    start_tensorflow()
+    from tflite.studies.against_transformer import against_transformer
+
+    print(f"{scenario.name}: {against_transformer(scenario, build)}")
+
+
 def horizon(arguments: argparse.Namespace) -> None:
     """measure how far back a trained model, and each kind of cell, remembers"""
     start_tensorflow()
@@ -319,7 +327,7 @@ def parser() -> argparse.ArgumentParser:
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
     _add_simulation(commands.add_parser("simulate", help=simulate.__doc__))
-    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run, fault_limits):
+    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run, against_transformer, fault_limits):
         sub = commands.add_parser(stage.__name__.replace("_", "-"), help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)

@@ -239,7 +239,7 @@ class ModelSettings:
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
     """
 
-    cell: str = entry(toml.choice("auto", *CELLS))
+    cell: str = entry(toml.choice(*CELLS, "auto"))
     units: int = entry(toml.whole(1))
     epochs: int = entry(toml.whole(1))
     batch: int = entry(toml.whole(1))

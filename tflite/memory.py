@@ -41,7 +41,16 @@ def measure_arena(model: bytes) -> dict[str, int]:
 
     runtime = TflmRuntime(model)
     runtime.step({spec.name: spec.reset_value() for spec in runtime.inputs}, raw=True)
-    return parse_allocations(stderr_of(runtime.print_allocations))
+    return parse_allocations(_stderr_of(runtime.print_allocations))
+
+
+def measure_any_arena(model: bytes, arena: int) -> dict[str, int]:
+    """The same of any model, after one call with zeros, in an arena of so many bytes; only for a child process."""
+    from tflite_micro.python.tflite_micro import runtime as tflm
+
+    interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena)
+    interpreter.invoke()
+    return parse_allocations(_stderr_of(interpreter.print_allocations))
 
 
 def parse_allocations(report: str) -> dict[str, int]:
@@ -53,7 +62,7 @@ def parse_allocations(report: str) -> dict[str, int]:
     return found
 
 
-def stderr_of(function) -> str:
+def _stderr_of(function) -> str:
     """Text that `function` writes to file descriptor 2."""
     with tempfile.TemporaryFile() as captured:
         with stderr_into(captured):

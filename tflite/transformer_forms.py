@@ -42,7 +42,7 @@ def _converted(form: str, sizes: TransformerSizes, weights, windows: np.ndarray,
     signature = {"window": _window_signature, "cache": _cache_signature}[form](tf, model)
     with tempfile.TemporaryDirectory() as folder:
         module = tf.Module()
-        module.step = signature
+        module.step, module.tracked = signature, [variable.value for variable in model.weights]
         tf.saved_model.save(module, folder, signatures={"step": signature})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"])
         if integers:

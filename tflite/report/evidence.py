@@ -28,7 +28,7 @@ class Evidence:
         trace: column name to array (rows,), rows sorted by (stream, time), or None. `time` is datetime64[ms],
             `stream` (and `part`, if there is one) text, every other column float64, NaN where absent.
         bench: list of bench rows, or None.
-        horizon: the parsed horizon.json, or None.
+        horizon, transformer: the parsed horizon.json and transformer.json of the studies, or None.
     """
 
     record: dict
@@ -41,6 +41,7 @@ class Evidence:
     trace: dict | None
     bench: list | None
     horizon: dict | None = None
+    transformer: dict | None = None
 
 
 def gather_evidence(scenario, build_dir):
@@ -71,6 +72,9 @@ def gather_evidence(scenario, build_dir):
         history=_read_history(folder / "model" / "history.csv", scenario),
         trace=_read_trace(folder / "trace.parquet", scenario),
         bench=read_record(Path(build_dir) / "bench.json", kind=list, made_by="edgernn bench"),
+        transformer=read_record(
+            folder / "transformer.json", kind=dict, made_by=f"edgernn against-transformer {scenario.path}"
+        ),
         horizon=read_record(folder / "horizon.json", kind=dict, made_by=f"edgernn horizon {scenario.path}"),
     )
 

@@ -38,9 +38,10 @@ def _gradient_picture(gradient, step_text):
         axes.semilogy(lags, np.maximum(norms / norms.max(), 1e-9), color=PALETTE["ours"], linewidth=1.6)
         axes.axhline(share, color=PALETTE["soft"], linewidth=0.8, linestyle=(0, (4, 3)))
         axes.axvspan(0, reach, color=PALETTE["band"], zorder=-1, linewidth=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axes.set_xlim(0, len(norms) - 1)
         axes.set_xlabel("lag, steps")
-        axes.set_ylabel("gradient norm, share of the largest")
+        axes.set_ylabel("gradient norm")
 
     return draw_picture("gradient", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.6)
 

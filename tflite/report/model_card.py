@@ -123,7 +123,7 @@ def _limits(scenario: Scenario) -> tuple[str, ...]:
     }
     known = [column.name for column in scenario.inputs if column.role == "known" and column.calendar is None]
     ahead = f"{', '.join(known)} must be known in advance; in the test they are the recorded values." if known else ""
-    beyond = "Nothing was measured on readings beyond the ranges seen in training, see Data."
+    beyond = "Not tested on purpose with readings beyond the ranges seen in training, see Data."
     return (limits[scenario.split.by], *([ahead] if ahead else []), beyond)
 
 

@@ -29,6 +29,7 @@ from tflite.report.tables import (
     tensor_rows,
 )
 from tflite.report.training_picture import training_pictures
+from tflite.report.transformer_pictures import transformer_note, transformer_pictures, transformer_rows
 from tflite.validation_record import form_name
 
 FOLDER = Path(__file__).parent
@@ -122,6 +123,9 @@ def page_content(scenario, evidence):
         "bench": bench_rows(evidence.bench),
         "training": training_pictures(evidence.history, ours),
         "memory": horizon_pictures(evidence.horizon, span_text(scenario.data.step_seconds)),
+        "rivalry": transformer_pictures(evidence.transformer),
+        "rivalry_rows": transformer_rows(evidence.transformer),
+        "rivalry_note": transformer_note(evidence.transformer),
         "cells": cell_rows(evidence.artifact),
         "cell_note": cell_note(evidence.artifact),
         "forms": form_rows(evidence.quantization),

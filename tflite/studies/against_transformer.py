@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from keras_models.feature_encoding import load_encoding
+from keras_models.feature_encoding import FeatureEncoding, load_encoding
 from keras_models.fit_model import fit_model
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.shard_dataset import training_batches
@@ -27,10 +27,11 @@ from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
+from tflite.build_record import require_record
 from tflite.child_process import ChildFailure, run_in_child
 from tflite.conversion import convert
 from tflite.latency import percentiles
-from tflite.memory import parse_allocations, stderr_of
+from tflite.memory import measure_any_arena
 from tflite.transformer_forms import transformer_models
 
 CONTEXTS = (64, 128, 256, 512, 1024)
@@ -52,13 +53,11 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
     batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-    try:
-        baseline = lambda: build_transformer(encoding, plain.count_params(), scenario.windows.length)  # noqa: E731
-        model, runs = _trained(scenario, baseline, batches, folder / "model" / "logs")
-    except ValueError as error:
-        raise UserError(f"{scenario.path}: {error}") from error
+    model, runs = _trained(scenario, encoding, plain.count_params(), batches, folder / "model" / "logs")
     windows = np.concatenate([features.numpy() for features, _ in batches[1]])
-    quality = {"transformer": runs, "rnn": _errors(scenario, plain, batches[1])}
+    float_record = require_record(folder / "model" / "float.json", kind=dict, made_by=f"edgernn train {scenario.path}")
+    loss = float_record["lowest_val_loss"]
+    quality = {"transformer": runs, "rnn": {"loss": loss, "rmse": _rmse(scenario, plain, batches[1])}}
     rnn = {
         "float32": convert(plain, activations="float32").tflite,
         "int8": convert(plain, activations="int8", representative=windows[: scenario.model.batch]).tflite,
@@ -77,13 +76,18 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     return path
 
 
-def _trained(scenario: Scenario, baseline: Callable[[], StreamTransformer], batches, logs: Path):
-    """The baseline at the better of the rates, and what every rate gave."""
+def _trained(
+    scenario: Scenario, encoding: FeatureEncoding, allowed: int, batches, logs: Path
+) -> tuple[StreamTransformer, dict[str, Any]]:
+    """The baseline of at most the allowed parameters at the better of the rates, and what every rate gave."""
     models, runs = [], []
     for factor in RATES:
         seed_everything(scenario.seed)
-        model, settings = baseline(), scenario.model
-        fit_model(
+        try:
+            model, settings = build_transformer(encoding, allowed, scenario.windows.length), scenario.model
+        except ValueError as error:
+            raise UserError(f"{scenario.path}: {error}") from error
+        history = fit_model(
             model,
             *batches,
             epochs=settings.epochs,
@@ -94,19 +98,15 @@ def _trained(scenario: Scenario, baseline: Callable[[], StreamTransformer], batc
             logs=logs / f"transformer_{factor:g}",
         )
         models.append(model)
-        runs.append({"learning_rate": settings.learning_rate * factor, **_errors(scenario, model, batches[1])})
+        loss, rmse = min(record["val_loss"] for record in history), _rmse(scenario, model, batches[1])
+        runs.append({"learning_rate": settings.learning_rate * factor, "loss": round(loss, 6), "rmse": rmse})
     best = int(np.argmin([run["loss"] for run in runs]))
     return models[best], {**runs[best], "rates": runs}
 
 
-def _errors(scenario: Scenario, model: keras.Model, batches) -> dict[str, float]:
-    """Of the validation part."""
-    if not getattr(model, "compiled", False):
-        from keras_models.fit_model import FOLLOWING_WEIGHT, masked_mae
-
-        model.compile(loss=[masked_mae(scenario.windows.warmup)] * 2, loss_weights=[1.0, FOLLOWING_WEIGHT])
-    warmup = scenario.windows.warmup
-    return {metric: round(validation_error(metric, model, batches, warmup), 6) for metric in ("loss", "rmse")}
+def _rmse(scenario: Scenario, model: keras.Model, batches) -> float:
+    """Of the forecast over the validation part, in standard deviations."""
+    return round(validation_error("rmse", model, batches, scenario.windows.warmup), 6)
 
 
 def _models(model: StreamTransformer, windows: np.ndarray, contexts) -> dict[str, dict[tuple[str, int], bytes]]:
@@ -130,22 +130,13 @@ def _costs(rnn: dict[str, bytes], models: dict[str, dict[tuple[str, int], bytes]
     for (form, name, context, model), microseconds in zip(cells, times, strict=True):
         record = {"form": form, "activations": name, "context": context, "bytes": len(model), **microseconds}
         try:
-            record |= run_in_child(measure_any_arena, model, seconds=300.0, remedy=REMEDY)
+            arena = run_in_child(measure_any_arena, model, ARENA, seconds=300.0, remedy=REMEDY)
+            record |= {"arena_bytes": arena["total"], "arena_head_bytes": arena["head"]}
         except ChildFailure as failure:  # an operator it lacks: LiteRT alone runs it
             record["arena_problem"] = str(failure)[:200]
         records.append(record)
     gru = {record["activations"]: record["step_us"] for record in records if record["form"] == "rnn"}
     return [record | {"against_rnn": record["step_us"] / gru[record["activations"]]} for record in records]
-
-
-def measure_any_arena(model: bytes) -> dict[str, int]:
-    """TFLite Micro's arena after a step of zeros, {"arena_bytes", "head_bytes"}; only for a child process."""
-    from tflite_micro.python.tflite_micro import runtime as tflm
-
-    interpreter = tflm.Interpreter.from_bytes(model, arena_size=ARENA)
-    interpreter.invoke()
-    found = parse_allocations(stderr_of(interpreter.print_allocations))
-    return {"arena_bytes": found["total"], "head_bytes": found["head"]}
 
 
 def _times(models: list[bytes]) -> list[dict[str, float]]:
