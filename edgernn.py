@@ -16,6 +16,7 @@ from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
 from pipeline.stage_inputs import write_stage_inputs
+from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
@@ -174,6 +175,7 @@ def score(arguments: argparse.Namespace) -> None:
         from tflite.scoring.score_scenario import score_scenario
 
         scenario = load_scenario(arguments.what)
+        _require_stream(scenario, "score")
         print(f"{scenario.name}: {score_scenario(scenario, arguments.build, **job)}")
         return
     from tflite.scoring.score_file import score_file
@@ -273,7 +275,6 @@ def fault_limits(scenario: Scenario, build: Path) -> None:
     """how soon the faults of a scenario's fleet could be noticed by one who knows what the sound truck would say"""
     from pipeline.atomic_write import write_json
     from pipeline.fleet.fault_limits import fault_limits, print_limits
-    from pipeline.user_error import UserError
 
     if scenario.fleet is None:
         raise UserError(f'{scenario.path}: data.set: expected "fleet", the simulated trucks; others hide their faults')
@@ -386,7 +387,19 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
-    return lambda arguments: stage(load_scenario(arguments.scenario), arguments.build)
+    def run(arguments: argparse.Namespace) -> int | None:
+        scenario = load_scenario(arguments.scenario)
+        if stage in (seeds, long_run, fault_limits):
+            _require_stream(scenario, stage.__name__)
+        return stage(scenario, arguments.build)
+
+    return run
+
+
+def _require_stream(scenario: Scenario, command: str) -> None:
+    if scenario.task == "translate":
+        name = command.replace("_", "-")
+        raise UserError(f'{scenario.path}: task: `edgernn {name}` is for "forecast" and "anomaly", got "translate"')
 
 
 def _run(arguments: argparse.Namespace) -> int | None:

@@ -57,10 +57,12 @@ class LiteRTTranslator:
                 model_content=artifact.tflite, num_threads=1, experimental_op_resolver_type=KERNELS[kernels]
             )
             self._encode, self._decode = (self._interpreter.get_signature_runner(s) for s in (ENCODE, DECODE))
-        self._zeros = {
-            state["name"]: np.full((1, *state["shape"]), state.get("zero_point", 0), state["dtype"])
-            for state in artifact.manifest["signatures"][ENCODE]["states"]
-        }
+            self._zeros = {
+                state["name"]: np.full((1, *state["shape"]), state.get("zero_point", 0), state["dtype"])
+                for state in artifact.manifest["signatures"][ENCODE]["states"]
+            }
+            for run in (self._encode, self._decode):  # it is the first call that prepares a signature
+                run(**{TOKEN: _one(self.end)}, **self._zeros)
 
     def translate(self, sentence: str, beam: int = 1) -> Translation:
         """The likeliest translation found with a beam of so many hypotheses; 1 is greedy.
