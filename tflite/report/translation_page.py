@@ -11,6 +11,8 @@ from tflite.report.training_picture import training_pictures
 from tflite.translation.translation_table import NAMES
 from tflite.validation_record import form_name
 
+KINDS = {"quantized": "shipped"}
+
 
 def render_translation(scenario, evidence):
     """Return the HTML text of the report of one Evidence."""
@@ -53,8 +55,8 @@ def quality_rows(record, models):
     sizes["float"] = next((one.get("bytes") for one in models if one.get("activations") == "float32"), None)
     same = record.get("identity") or {}
     rows = [
-        _row(name, "shipped" if form == "quantized" else "ours", metric.get(form), exact.get(form), same.get(form), size)
-        for form, name, size in ((form, NAMES[form], sizes[form]) for form in NAMES)
+        _row(name, KINDS.get(form, "ours"), metric.get(form), exact.get(form), same.get(form), sizes[form])
+        for form, name in NAMES.items()
     ]
     if beam := record.get("beam"):
         rows.append(_row(f"shipped, beam {beam['width']}", "ours", beam["bleu"], beam["exact_match"]))

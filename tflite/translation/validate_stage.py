@@ -32,6 +32,7 @@ from tflite.translation.translator_artifact import TranslatorArtifact, read_tran
 
 FORMS = {"float": "float32", "ptq": "ptq", "quantized": ""}
 KERNELS = {"builtin": "litert (builtin)", "reference": "litert (reference)", "default": "xnnpack (LiteRT default)"}
+SAID = ("cell", "activations", "state_dtype", "state", "bytes")
 BATCH = 64
 BEAM = 4
 PARITY_STEPS = 400  # TFLite Micro's reference kernels take milliseconds for each
@@ -62,7 +63,7 @@ def validate_stage(scenario: TextScenario, build_dir: Path) -> Path:
     }
     record = {
         "scenario": scenario.name,
-        **{key: shipped.manifest[key] for key in ("cell", "activations", "state_dtype", "state", "bytes") if key in shipped.manifest},
+        **{key: shipped.manifest[key] for key in SAID if key in shipped.manifest},
         "metric": {
             "name": "bleu",
             **{form: bleu([one.text for one in results], wanted) for form, results in written.items()},
@@ -85,7 +86,7 @@ def validate_stage(scenario: TextScenario, build_dir: Path) -> Path:
     }
     float_record = {
         "scenario": scenario.name,
-        **{key: artifacts["float"].manifest[key] for key in ("cell", "activations", "state", "bytes")},
+        **{key: artifacts["float"].manifest[key] for key in SAID if key in artifacts["float"].manifest},
         "metric": {"name": "bleu", "float": record["metric"]["float"]},
     }
     _write_translations(folder / "translations.parquet", test, written)

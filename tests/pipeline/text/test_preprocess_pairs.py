@@ -24,7 +24,8 @@ def preprocess(scenario, build="build"):
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("words")
     scenario = translation_scenario(folder, ("max_rejected = 0.01", "max_rejected = 0.05"))
-    write_pairs(folder / "pairs.txt", [*LINES, LINES[0], LINES[0].upper(), "no tab here", "red\t  ", "blue\tb" + " gros" * 9])
+    bad = ["no tab here", "red\t  ", "blue\tb" + " gros" * 9]
+    write_pairs(folder / "pairs.txt", [*LINES, LINES[0], LINES[0].upper(), *bad])
     return preprocess(scenario)
 
 
@@ -97,7 +98,8 @@ def test_files_that_belong_together(tmp_path):
             (tmp_path / "rows" / f"{part}.{language}.csv").write_text("\n".join(sentences[rows]) + "\n")
     files = "\n".join(f'{part} = ["{part}.en.csv", "{part}.fr.csv"]' for part in parts)
     split = 'by = "sentence"\nvalidation = 0.1\ntest = 0.15'
-    scenario = translation_scenario(tmp_path, ('path = "pairs.txt"', 'path = "rows"'), (split, f'by = "files"\n{files}'))
+    changes = ('path = "pairs.txt"', 'path = "rows"'), (split, f'by = "files"\n{files}')
+    scenario = translation_scenario(tmp_path, *changes)
     _, dataset = preprocess(scenario)
     assert dataset["counts"]["pairs"] == {"train": 150, "validation": 30, "test": 36}
 
