@@ -18,6 +18,7 @@ HOW = (
     " with each; call decode with start, then with what was chosen, its states those encode ended in; choose the"
     " highest score but never_generated; stop at end or after maximum_length"
 )
+HOW_ATTENTION = "; what encode gives as memory are the rows of decode's memory from the first on, filled their number"
 
 
 def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) -> TranslatorArtifact:
@@ -29,7 +30,7 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
     Raises:
         ValueError: weights hold NaN, or a range was never observed.
     """
-    graphs = lower_translator(model)
+    graphs = lower_translator(model, tokenizer["maximum_length"])
     content = write_signatures(graphs)
     small = {signature: _integer_outputs(graph) for signature, graph in graphs.items()}
     micro = {signature: write_flatbuffer(graph) for signature, graph in small.items()}
@@ -48,7 +49,7 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
             signature: {**_file(f"{signature}.tflite", micro[signature]), "signature": STEP, **_ends(graph)}
             for signature, graph in small.items()
         },
-        "how": HOW,
+        "how": HOW + HOW_ATTENTION * model.attention,
         "tokenizer": tokenizer,
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
     }

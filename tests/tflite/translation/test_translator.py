@@ -11,13 +11,15 @@ from keras_models.model_folder import load_model
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate
 from keras_models.translation.translator import Translator
-from pipeline.text.unigram import END, PAD, START
+from pipeline.text.unigram import END, PAD, START, UnigramTokenizer
 from tflite.runtimes import load_model as load_step_model
 from tflite.translation.convert_translator import convert_translator
+from tflite.translation.litert_translator import LiteRTTranslator
 from tflite.translation.translator_artifact import read_translator
 
 SOURCE = np.array([[7, 5, 9, END], [6, 8, END, PAD]], np.int32)
 TARGET = np.array([[START, 4, 9, 10, 6], [START, 11, 5, 5, 8]], np.int32)
+TOKENIZER = {"maximum_length": 6, "pieces": []}
 FORMS = [NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16")]
 
 
@@ -30,11 +32,22 @@ def plain() -> Translator:
     return model
 
 
+@pytest.fixture(scope="module")
+def attentive() -> Translator:
+    model = Translator(pieces=12, units=8, embedding=6, attention=True, seed=3)
+    random = np.random.default_rng(1)
+    for weight in model.trainable_variables:
+        weight.assign(random.normal(size=weight.shape, scale=0.6))
+    return model
+
+
 @pytest.fixture(scope="module", params=FORMS, ids=lambda form: form.name)
 def model(plain, request) -> Translator:
-    if request.param.is_float:
-        return plain
-    twin = plain.quantized(request.param)
+    return plain if request.param.is_float else calibrated(plain, request.param)
+
+
+def calibrated(model: Translator, form: NumericForm) -> Translator:
+    twin = model.quantized(form)
     calibrate(twin, [[SOURCE, TARGET]])
     return twin
 
@@ -63,6 +76,43 @@ def test_float_translator_is_two_grus_and_one_table(plain):
         np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
 
 
+def attention_by_hand(queries, memory):
+    """Luong et al. 2015, equations 5 to 8 with the score "dot"."""
+    contexts = []
+    for query in queries:
+        shares = np.exp(memory @ query)
+        contexts.append(shares / shares.sum() @ memory)
+    return np.array(contexts)
+
+
+def test_attention_looks_at_all_of_the_source_and_at_no_padding(attentive):
+    weights = {f"{layer.name}/{w.name}": np.asarray(w, np.float64) for layer in attentive.layers for w in layer.weights}
+
+    def dense(x, name):
+        return x @ weights[f"{name}/kernel"] + weights.get(f"{name}/bias", 0.0)
+
+    names, table = ("kernel", "recurrent_kernel", "bias"), np.asarray(attentive.table.rows, np.float64)
+    gru = {part: [weights[f"{part}_gru/{name}"] for name in names] for part in ("encoder", "decoder")}
+    said = attentive.predict([SOURCE, TARGET], verbose=0)
+    for row, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
+        read = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])
+        states = gru_by_hand(table[target], read[-1], *gru["decoder"])
+        contexts = attention_by_hand(dense(states, "query"), dense(read, "memory"))
+        hidden = dense(states, "narrow") + dense(contexts, "looked_up")
+        np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
+
+
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form.name)
+def test_an_attentive_model_writes_what_keras_writes(attentive, form):
+    model = attentive if form.is_float else calibrated(attentive, form)
+    pieces = [[f"p{i}", -1.0] for i in range(12)]
+    record = UnigramTokenizer(tuple(map(tuple, pieces)), 6).record()
+    translator = LiteRTTranslator(convert_translator(model, record, "attentive"))
+    for source, written in zip(SOURCE, model.translate(SOURCE, 6).tolist(), strict=True):
+        ids = written[: written.index(END)] if END in written else written
+        assert list(translator.write([i for i in source if i not in (PAD, END)])) == ids
+
+
 def by_file(content: bytes, source, target, kernels=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES) -> np.ndarray:
     """The scores after each target sub-word, by LiteRT alone."""
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=kernels)
@@ -80,7 +130,7 @@ def by_file(content: bytes, source, target, kernels=OpResolverType.BUILTIN_WITHO
 
 
 def test_keras_says_what_the_file_says(model):
-    content = convert_translator(model, {"pieces": []}, "tiny").tflite
+    content = convert_translator(model, TOKENIZER, "tiny").tflite
     said = model.predict([SOURCE, TARGET], verbose=0)
     found = np.array([by_file(content, *pair) for pair in zip(SOURCE, TARGET, strict=True)])
     quantum = 1e-5 if model.form.is_float else model.decoder.get_layer("scores").quantizers["output"].affine.scale
@@ -91,7 +141,7 @@ def test_keras_says_what_the_file_says(model):
 def test_states_are_the_same_integers_in_keras_and_tflite_micro(model):
     if model.form.is_float:
         pytest.skip("a float has no integers")
-    encode = load_step_model(convert_translator(model, {"pieces": []}, "tiny").micro["encode"], "tflm")
+    encode = load_step_model(convert_translator(model, TOKENIZER, "tiny").micro["encode"], "tflm")
     for source, state in zip(SOURCE, model.encoder.predict(SOURCE, verbose=0), strict=True):
         encode.reset()
         for token in source[source != PAD]:
@@ -117,7 +167,7 @@ def test_greedy_is_the_likeliest_after_the_likeliest(plain):
 
 
 def test_the_table_is_stored_once(model):
-    content = convert_translator(model, {"pieces": []}, "tiny").tflite
+    content = convert_translator(model, TOKENIZER, "tiny").tflite
     parsed = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     kind = "float32" if model.form.is_float else "int8"
     size = 12 * 6 * np.dtype(kind).itemsize
@@ -128,13 +178,13 @@ def test_the_table_is_stored_once(model):
 
 
 def test_states_of_both_signatures_have_one_form(model):
-    signatures = convert_translator(model, {"pieces": []}, "tiny").manifest["signatures"]
+    signatures = convert_translator(model, TOKENIZER, "tiny").manifest["signatures"]
     assert signatures["encode"]["states"] == signatures["decode"]["states"]
     assert [state["name"] for state in signatures["encode"]["states"]] == ["h0"]
 
 
 def test_conversion_is_deterministic(model):
-    first, second = (convert_translator(model, {"pieces": []}, "tiny") for _ in range(2))
+    first, second = (convert_translator(model, TOKENIZER, "tiny") for _ in range(2))
     assert first.tflite == second.tflite and first.micro == second.micro
 
 
