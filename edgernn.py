@@ -178,6 +178,7 @@ def score(arguments: argparse.Namespace) -> None:
         from tflite.scoring.score_scenario import score_scenario
 
         scenario = load_scenario(arguments.what)
+        _require_stream(scenario, "score")
         print(f"{scenario.name}: {score_scenario(scenario, arguments.build, **job)}")
         return
     from tflite.scoring.score_file import score_file
@@ -431,7 +432,19 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
-    return lambda arguments: stage(load_scenario(arguments.scenario), arguments.build)
+    def run(arguments: argparse.Namespace) -> int | None:
+        scenario = load_scenario(arguments.scenario)
+        if stage in (seeds, long_run, fault_limits):
+            _require_stream(scenario, stage.__name__)
+        return stage(scenario, arguments.build)
+
+    return run
+
+
+def _require_stream(scenario: Scenario, command: str) -> None:
+    if scenario.task == "translate":
+        name = command.replace("_", "-")
+        raise UserError(f'{scenario.path}: task: `edgernn {name}` is for "forecast" and "anomaly", got "translate"')
 
 
 def _run(arguments: argparse.Namespace) -> int | None:

@@ -6,6 +6,8 @@ In a float32 form nothing is quantized and the program is the plain layer.
 import tensorflow as tf
 from keras import activations, ops
 
+from keras_models.attention import attended
+
 
 class FakeQuantOperators:
     """Operators over float32 tensors (..., width); see `step_operators.StepOperators`.
@@ -78,6 +80,9 @@ class FakeQuantOperators:
 
     def gather(self, name, ids):
         return self._store(name, ops.take(ops.convert_to_tensor(self.layer.table), ids, axis=0))
+
+    def attend(self, name, query, memory, filled):
+        return attended(query, memory, filled)
 
     def _store(self, name, values):
         return self.readers[name](values) if name in self.readers else values

@@ -77,6 +77,9 @@ class StepOperators(Protocol):
     def gather(self, name: str, ids: Any) -> Any:
         """Rows of the layer's table."""
 
+    def attend(self, name: str, query: Any, memory: Any, filled: Any) -> Any:
+        """The mean of the memory weighted by its likeness to the query, on real numbers."""
+
 
 class SourceQuantizer(NamedTuple):
     """Stands for the quantizer of a tensor that another layer stores, while the layer does not know which."""
@@ -172,6 +175,9 @@ class Declaration:
 
     def gather(self, name, ids):
         return self._learned(name, None if self.form.is_float else 8, None)
+
+    def attend(self, name, query, memory, filled):
+        return Declared(None)
 
     def _learned(self, name, bits, form):
         if bits is None:

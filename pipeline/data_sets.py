@@ -41,7 +41,7 @@ class Simulation:
 
 @dataclass(frozen=True)
 class DataSet:
-    """`files` maps relative paths to sha256 sums; a local copy has them in the folder `folder`, else of the set's name."""
+    """`files` maps relative paths to sha256 sums; a local copy has them in a folder of the set's name, or `folder`."""
 
     name: str
     files: dict[str, str]
@@ -131,9 +131,11 @@ TATOEBA = DataSet(
 MULTI30K = DataSet(
     name="multi30k",
     files=_read_sums("multi30k"),
-    source=Address("https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/"),
+    source=Address(
+        "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/"
+    ),
     licence="none stated; for research and education",
-    citation="Elliott et al., Multi30K: Multilingual English-German Image Descriptions, 2016; French: Elliott et al., 2017",
+    citation="Elliott et al., Multi30K: Multilingual English-German Image Descriptions, 2016; for French 2017",
 )
 
 DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, NYC_TAXI, SKAB, CAROBD, FLEET, TATOEBA, MULTI30K)}

@@ -8,6 +8,7 @@ sum once, the other twice).
 import numpy as np
 
 from keras_models.affine_quantization import Affine, quantize_weights
+from keras_models.attention import EMPTY
 from keras_models.fake_quant_operators import with_bias_row
 from keras_models.step_layers import StepLayer
 from keras_models.step_operators import OUTPUT_OF
@@ -99,6 +100,20 @@ class GraphOperators:
         rows = self.builder.tensor(self._name(f"{name}_rows"), affine=affine, shape=shape)
         self.builder.op("GATHER", [constant, ids], rows, axis=0)
         return reshape(self.builder, rows, (1, shape[1] * shape[2]), self._name(name))
+
+    def attend(self, name, query, memory, filled):
+        """Memory (1, places, width); filled (1, 1) float32."""
+        builder, (_, places, width) = self.builder, self.builder.shape(memory)
+        query = reshape(builder, dequantize(builder, query), (1, 1, width), self._name("query"))
+        memory, row = dequantize(builder, memory), (1, 1, places)
+        scores = self._op("BATCH_MATMUL", [query, memory], "likeness", shape=row, adjY=True)
+        place = builder.constant("places", np.arange(places, dtype=np.float32).reshape(row))
+        empty = builder.constant("empty", np.full(row, EMPTY, np.float32))
+        counts = builder.op("LESS", [place, filled], builder.tensor(self._name("filled"), dtype="bool", shape=row))
+        scores = self._op("SELECT_V2", [counts, scores, empty], "likeness_filled", shape=row)
+        shares = self._op("SOFTMAX", [scores], "shares", shape=row, beta=1.0)
+        context = self._op("BATCH_MATMUL", [shares, memory], name, shape=(1, 1, width))
+        return reshape(builder, context, (1, width), self._name(f"{name}_row"))
 
     def state(self, name, width, quantizer):
         """A state as the step reads it."""

@@ -23,7 +23,13 @@ def train_translator(scenario: TextScenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     pieces = len(dataset["tokenizer"]["pieces"])
     model = Translator(
-        pieces, settings.units, settings.embedding, settings.dropout, seed=scenario.seed, name=scenario.name
+        pieces,
+        settings.units,
+        settings.embedding,
+        settings.dropout,
+        settings.attention,
+        seed=scenario.seed,
+        name=scenario.name,
     )
     history = fit_translator(
         model,

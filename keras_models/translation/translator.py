@@ -6,8 +6,9 @@ import tensorflow as tf
 from keras import layers
 
 from keras_models.numeric_form import NumericForm
-from keras_models.step_layers import StepDense, StepLayer
+from keras_models.step_layers import StepAdd, StepDense, StepInput, StepLayer
 from keras_models.translation.shared_table import SharedTable, StepTied, StepTokens
+from keras_models.translation.step_attention import StepAttention, StepMemory
 from keras_models.translation.step_decoder import StepDecoder
 from keras_models.translation.step_encoder import StepEncoder
 from pipeline.text.unigram import END, PAD, START, UNKNOWN
@@ -23,13 +24,25 @@ class Translator(keras.Model):
     leaves the decoder is int16 in the integer forms: scores of int8 would tie.
 
     Args:
+        attention: the decoder also looks back at what the encoder kept of each sub-word (`step_attention`).
         form: of both recurrent layers: the numbers they compute with, or its fields.
         dropout: of what the recurrent layers read and what the decoder puts out.
     """
 
-    def __init__(self, pieces: int, units: int, embedding: int, dropout: float = 0.0, form="float32", seed=0, **kwargs):
+    def __init__(
+        self,
+        pieces: int,
+        units: int,
+        embedding: int,
+        dropout: float = 0.0,
+        attention: bool = False,
+        form: NumericForm | dict | str = "float32",
+        seed: int = 0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.pieces, self.units, self.embedding, self.dropout, self.seed = pieces, units, embedding, dropout, seed
+        self.pieces, self.units, self.embedding, self.attention = pieces, units, embedding, attention
+        self.dropout, self.seed = dropout, seed
         self.form = NumericForm(**form) if isinstance(form, dict) else NumericForm(form) if form == "float32" else form
         self.wide = self.form if self.form.is_float else NumericForm("int16")
         self.table = SharedTable(pieces, embedding, name="table")
@@ -37,22 +50,37 @@ class Translator(keras.Model):
         self.built = True
 
     def _encoder(self) -> keras.Model:
-        """Sub-words -> the state after the last of them, (batch, units)."""
+        """Sub-words -> [the state after the last of them, (batch, units)]; with attention also what is kept of each,
+        (batch, timesteps, embedding).
+        """
         source = keras.Input((None,), dtype="int32", name="source")
         x = StepTokens(self.form, self.table, padded=True, name="source_tokens")(source)
         x = layers.Dropout(self.dropout, seed=self.seed, name="source_dropout")(x)
-        return keras.Model(source, StepEncoder(self.form, "gru", self._cell, name="encoder_gru")(x), name="encoder")
+        h = StepEncoder(self.form, "gru", self._cell, return_sequences=self.attention, name="encoder_gru")(x)
+        if not self.attention:
+            return keras.Model(source, [h], name="encoder")
+        memory = StepMemory(self.form, self.embedding, name="memory")(h)
+        return keras.Model(source, [h[:, -1], memory], name="encoder")
 
     def _decoder(self) -> keras.Model:
-        """Sub-words, first state -> scores, and the state after each, (batch, timesteps, units)."""
+        """Sub-words, first state -> scores, and the state after each, (batch, timesteps, units). With attention it is
+        also given what the encoder kept, and of how many sub-words, (batch, 1).
+        """
         target = keras.Input((None,), dtype="int32", name="target")
         state = keras.Input((self.units,), name="state")
+        kept = [keras.Input((None, self.embedding), name="kept"), keras.Input((1,), name="filled")] * self.attention
         x = StepTokens(self.form, self.table, name="target_tokens")(target)
         x = layers.Dropout(self.dropout, seed=self.seed + 1, name="target_dropout")(x)
         h = StepDecoder(self.form, "gru", self._cell, return_sequences=True, name="decoder_gru")([x, state])
         y = layers.Dropout(self.dropout, seed=self.seed + 2, name="output_dropout")(h)
-        y = StepDense(self.wide, self.embedding, name="narrow")(y)
-        return keras.Model([target, state], [StepTied(self.wide, self.table, name="scores")(y), h], name="decoder")
+        narrow = StepDense(self.wide, self.embedding, name="narrow")(y)
+        if self.attention:
+            query = StepDense(self.wide, self.embedding, name="query")(y)
+            context = StepInput(self.wide, name="context")(StepAttention(name="attention")([query, *kept]))
+            looked_up = StepDense(self.wide, self.embedding, use_bias=False, name="looked_up")(context)
+            narrow = StepAdd(self.wide, name="together")([narrow, looked_up])
+        scores = StepTied(self.wide, self.table, name="scores")(narrow)
+        return keras.Model([target, state, *kept], [scores, h], name="decoder")
 
     @property
     def _cell(self) -> dict:
@@ -69,7 +97,13 @@ class Translator(keras.Model):
 
     def call(self, inputs, training=None):
         source, target = inputs
-        return self.decoder([target, self.encoder(source, training=training)], training=training)[0]
+        return self.decoder([target, *self._read(source, training)], training=training)[0]
+
+    def _read(self, source, training=None) -> list:
+        """What the decoder needs of a source beside its own sub-words."""
+        kept = keras.tree.flatten(self.encoder(source, training=training))
+        filled = tf.reduce_sum(tf.cast(tf.not_equal(source, PAD), tf.float32), axis=1, keepdims=True)
+        return [*kept, filled] if self.attention else kept
 
     def quantized(self, form: NumericForm) -> "Translator":
         """The same weights in an integer form; its ranges are yet to be calibrated."""
@@ -92,10 +126,10 @@ class Translator(keras.Model):
         Args:
             sources: (batch, timesteps), each with END, padded with 0.
         """
-        state = self._encode(tf.constant(sources))
+        state, *kept = self._encode(tf.constant(sources))
         token, done, written = tf.fill((len(sources), 1), START), np.zeros(len(sources), bool), []
         for _ in range(longest):
-            token, state = self._write(token, state)
+            token, state = self._write(token, state, *kept)
             chosen = np.where(done, PAD, token.numpy()[:, 0])
             written.append(chosen)
             done |= chosen == END
@@ -106,16 +140,16 @@ class Translator(keras.Model):
 
     @tf.function(reduce_retracing=True)
     def _encode(self, sources):
-        return self.encoder(sources, training=False)
+        return self._read(sources, training=False)
 
     @tf.function(reduce_retracing=True)
-    def _write(self, token, state):
-        scores, states = self.decoder([token, state], training=False)
+    def _write(self, token, state, *kept):
+        scores, states = self.decoder([token, state, *kept], training=False)
         banned = tf.reduce_sum(tf.one_hot(NEVER, self.pieces, on_value=np.inf, off_value=0.0), axis=0)
         return tf.argmax(scores[:, -1] - banned, axis=-1, output_type=tf.int32)[:, None], states[:, -1]
 
     def get_config(self):
-        names = ("pieces", "units", "embedding", "dropout", "seed")
+        names = ("pieces", "units", "embedding", "dropout", "attention", "seed")
         return {"name": self.name, **{name: getattr(self, name) for name in names}, "form": _fields(self.form)}
 
 

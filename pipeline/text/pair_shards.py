@@ -21,7 +21,11 @@ BOUNDS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 513)
 
 def bucket(source_ids: list[int], target_ids: list[int]) -> tuple[int, int]:
     """Steps of source and target, each rounded up to the next bound."""
-    return tuple(BOUNDS[min(bisect.bisect_left(BOUNDS, len(ids) + 1), len(BOUNDS) - 1)] for ids in (source_ids, target_ids))
+    return _steps(source_ids), _steps(target_ids)
+
+
+def _steps(ids: list[int]) -> int:
+    return BOUNDS[min(bisect.bisect_left(BOUNDS, len(ids) + 1), len(BOUNDS) - 1)]
 
 
 def shard_name(part: str, steps: tuple[int, int]) -> str:
@@ -62,7 +66,8 @@ def read_shards(folder: Path, files: Iterable[str], part: str) -> list[tuple[tup
         try:
             table = pa.parquet.read_table(Path(folder) / name)
         except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{Path(folder) / name}: cannot be read ({error}); preprocess the scenario again") from error
+            place = Path(folder) / name
+            raise UserError(f"{place}: cannot be read ({error}); preprocess the scenario again") from error
         source, target = Path(name).stem.split("_")
         shards.append(((int(source.removeprefix("source")), int(target.removeprefix("target"))), table))
     return shards

@@ -133,9 +133,9 @@ def _shares(scenario: TextScenario, place: toml.Place) -> None:
         raise place.at("split.test").error("expected validation + test to leave a share for training, less than 1")
 
 
-def _widths(scenario: TextScenario, place: toml.Place) -> None:
-    if scenario.model.attention and scenario.model.embedding > scenario.model.units:
-        raise place.at("model.embedding").error(f"expected at most units = {scenario.model.units} with attention")
+def _attention(scenario: TextScenario, place: toml.Place) -> None:
+    if scenario.model.attention and scenario.quantization.state_dtype == "int16":
+        raise place.at("quantization.state_dtype").error('goes without attention; expected "int8" or no such key')
 
 
-RULES: tuple[Callable[[TextScenario, toml.Place], None], ...] = (_data, _shares, _widths)
+RULES: tuple[Callable[[TextScenario, toml.Place], None], ...] = (_data, _shares, _attention)

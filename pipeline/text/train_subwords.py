@@ -1,4 +1,4 @@
-"""The sub-words of a text: a unigram model learned by sentencepiece on one thread, so that it is the same every time."""
+"""The sub-words of a text: a unigram model learned by sentencepiece on one thread, so that it is always the same."""
 
 import io
 from collections.abc import Iterable
@@ -37,8 +37,14 @@ def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
             num_threads=1,
             shuffle_input_sentence=False,
             minloglevel=2,
-            **{f"{name}_id": i for name, i in zip(("pad", "unk", "bos", "eos"), (PAD, UNKNOWN, START, END), strict=True)},
-            **{f"{name}_piece": CONTROL[i] for i, name in enumerate(("pad", "unk", "bos", "eos"))},
+            pad_id=PAD,
+            pad_piece=CONTROL[PAD],
+            unk_id=UNKNOWN,
+            unk_piece=CONTROL[UNKNOWN],
+            bos_id=START,
+            bos_piece=CONTROL[START],
+            eos_id=END,
+            eos_piece=CONTROL[END],
         )
     except RuntimeError as error:
         raise UserError(

@@ -50,6 +50,10 @@ def write_report(scenario, build_dir):
     Raises:
         UserError: validation.json is missing, a file is damaged, or the page cannot be written.
     """
+    if scenario.task == "translate":
+        from tflite.report.translation_page import render_translation as render_page
+    else:
+        render_page = render_stream
     evidence = gather_evidence(scenario, build_dir)
     page, path = render_page(scenario, evidence), Path(build_dir) / scenario.name / "report.html"
     if evidence.artifact is not None:
@@ -60,8 +64,13 @@ def write_report(scenario, build_dir):
     return path
 
 
-def render_page(scenario, evidence):
+def render_stream(scenario, evidence):
     """Return the HTML text of the report of one Evidence."""
+    return render("page.html.j2", page_content(scenario, evidence))
+
+
+def render(template, content):
+    """Return the text of a template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -72,7 +81,7 @@ def render_page(scenario, evidence):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(page_content(scenario, evidence))
+    return environment.get_template(template).render(content)
 
 
 def keep_units(value):

@@ -8,15 +8,17 @@ from typing import Any
 from keras_models.translation.translator import Translator
 from tflite.artifact import FORMAT
 from tflite.flatbuffer import write_flatbuffer, write_signatures
+from tflite.runtimes.step_signature import STEP
 from tflite.step_graph import StepGraph
 from tflite.translation.lower_translator import lower_translator
 from tflite.translation.translator_artifact import TranslatorArtifact
 
 HOW = (
     "text -> tokenizer -> at most maximum_length sub-words, then source_ends_with; states begin at real 0; call encode"
-    " with each; call decode with start, then with what was chosen, its states those encode ended in; choose the highest"
-    " score but never_generated; stop at end or after maximum_length"
+    " with each; call decode with start, then with what was chosen, its states those encode ended in; choose the"
+    " highest score but never_generated; stop at end or after maximum_length"
 )
+HOW_ATTENTION = "; what encode gives as memory are the rows of decode's memory from the first on, filled their number"
 
 
 def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) -> TranslatorArtifact:
@@ -28,7 +30,7 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
     Raises:
         ValueError: weights hold NaN, or a range was never observed.
     """
-    graphs = lower_translator(model)
+    graphs = lower_translator(model, tokenizer["maximum_length"])
     content = write_signatures(graphs)
     small = {signature: _integer_outputs(graph) for signature, graph in graphs.items()}
     micro = {signature: write_flatbuffer(graph) for signature, graph in small.items()}
@@ -44,10 +46,10 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
         "state": "external",
         "signatures": {signature: _ends(graph) for signature, graph in graphs.items()},
         "micro": {
-            signature: {**_file(f"{signature}.tflite", micro[signature]), "signature": "step", **_ends(small[signature])}
-            for signature in small
+            signature: {**_file(f"{signature}.tflite", micro[signature]), "signature": STEP, **_ends(graph)}
+            for signature, graph in small.items()
         },
-        "how": HOW,
+        "how": HOW + HOW_ATTENTION * model.attention,
         "tokenizer": tokenizer,
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
     }

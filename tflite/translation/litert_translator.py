@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from pipeline.native_stderr import withheld_stderr
 from pipeline.text.unigram import UnigramTokenizer
 from tflite.runtimes.litert import KERNELS
-from tflite.translation.signatures import DECODE, ENCODE, SCORES, TOKEN
+from tflite.translation.signatures import DECODE, ENCODE, FILLED, MEMORY, SCORES, TOKEN
 from tflite.translation.translator_artifact import TranslatorArtifact
 
 
@@ -27,7 +27,7 @@ class Translation:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A translation being written: what was chosen, the sum of its log probabilities, the states behind it."""
+    """A translation being written: what was chosen, the sum of its log probabilities, what `decode` reads next."""
 
     ids: tuple[int, ...]
     log_share: float
@@ -57,10 +57,12 @@ class LiteRTTranslator:
                 model_content=artifact.tflite, num_threads=1, experimental_op_resolver_type=KERNELS[kernels]
             )
             self._encode, self._decode = (self._interpreter.get_signature_runner(s) for s in (ENCODE, DECODE))
-        self._zeros = {
-            state["name"]: np.full((1, *state["shape"]), state.get("zero_point", 0), state["dtype"])
-            for state in artifact.manifest["signatures"][ENCODE]["states"]
-        }
+        signatures = artifact.manifest["signatures"]
+        self._zeros = {state["name"]: _zero(state) for state in signatures[ENCODE]["states"]}
+        inputs = {one["name"]: _zero(one) for one in signatures[DECODE]["inputs"]}
+        self._memory = inputs.get(MEMORY)
+        with withheld_stderr():  # it is the first call that prepares a signature
+            self.write([])
 
     def translate(self, sentence: str, beam: int = 1) -> Translation:
         """The likeliest translation found with a beam of so many hypotheses; 1 is greedy.
@@ -75,10 +77,7 @@ class LiteRTTranslator:
 
     def write(self, source_ids: Sequence[int], beam: int = 1) -> tuple[int, ...]:
         """The sub-words of the translation, END left out."""
-        states = self._zeros
-        for token in [*source_ids, self._tail]:
-            states = self._encode(**{TOKEN: _one(token)}, **states)
-        running, ended = [Hypothesis((), 0.0, states)], []
+        running, ended = [Hypothesis((), 0.0, self._read(source_ids))], []
         for _ in range(self.tokenizer.longest):
             longer = [one for hypothesis in running for one in self._continued(hypothesis, beam)]
             longer = sorted(longer, key=lambda one: -one.log_share)[:beam]
@@ -88,10 +87,23 @@ class LiteRTTranslator:
                 break
         return max(ended or running, key=lambda one: one.mean).ids
 
+    def _read(self, source_ids: Sequence[int]) -> dict[str, np.ndarray]:
+        """The states after the source, and with attention the memory of it."""
+        states, rows = self._zeros, []
+        for token in [*source_ids, self._tail]:
+            states = dict(self._encode(**{TOKEN: _one(token)}, **states))
+            if self._memory is not None:
+                rows.append(states.pop(MEMORY)[0])
+        if self._memory is None:
+            return states
+        memory = self._memory.copy()
+        memory[0, : len(rows)] = rows
+        return {**states, MEMORY: memory, FILLED: _one(len(rows))}
+
     def _continued(self, hypothesis: Hypothesis, beam: int) -> list[Hypothesis]:
         """The likeliest `beam` continuations; of equal ones the lower sub-word first, as argmax has it."""
         last = hypothesis.ids[-1] if hypothesis.ids else self.start
-        states = dict(self._decode(**{TOKEN: _one(last)}, **hypothesis.states))
+        states = {**hypothesis.states, **self._decode(**{TOKEN: _one(last)}, **hypothesis.states)}
         scores = states.pop(SCORES)[0].astype(np.float64)
         scores[self._never] = -np.inf
         shares = scores - scores.max() - np.log(np.exp(scores - scores.max()).sum())
@@ -102,6 +114,11 @@ class LiteRTTranslator:
         ended = token == self.end
         ids = hypothesis.ids if ended else (*hypothesis.ids, token)
         return Hypothesis(ids, hypothesis.log_share + float(log_share), states, ended)
+
+
+def _zero(end: dict) -> np.ndarray:
+    """Real 0 for an input or state of a signature."""
+    return np.full((1, *end["shape"]), end.get("zero_point", 0), end["dtype"])
 
 
 def _one(token: int) -> np.ndarray:

@@ -1,19 +1,26 @@
 """A translator to two step graphs: `encode` reads a sub-word into the state, `decode` writes one out of it."""
 
+import keras
+
 from keras_models.translation.translator import Translator
 from tflite.graph_operators import dequantize
 from tflite.lower_model import lower_model
-from tflite.step_graph import ABSENT, StepGraph, StepGraphBuilder
-from tflite.translation.signatures import DECODE, ENCODE, SCORES, TOKEN
+from tflite.step_graph import ABSENT, StepGraph, StepGraphBuilder, Tensor
+from tflite.translation.signatures import DECODE, ENCODE, FILLED, MEMORY, SCORES, TOKEN
 
 
-def lower_translator(model: Translator) -> dict[str, StepGraph]:
+def lower_translator(model: Translator, longest: int) -> dict[str, StepGraph]:
     """The graph of each signature. The state h0 of `decode` begins as that of `encode` ended: one name and form.
+
+    Args:
+        longest: sub-words of a sentence; with attention the memory has a row for each, and for END.
 
     Raises:
         ValueError: weights hold NaN, or a range was never observed.
     """
-    graphs = {ENCODE: _encode(model), DECODE: _decode(model)}
+    encode = _encode(model)
+    row = encode.tensor(dict(encode.outputs)[MEMORY]) if model.attention else None
+    graphs = {ENCODE: encode, DECODE: _decode(model, row, longest + 1)}
     before, after = (
         [(name, (t := graph.tensor(read)).shape, t.dtype, t.affine) for name, read, _ in graph.states]
         for graph in graphs.values()
@@ -25,13 +32,22 @@ def lower_translator(model: Translator) -> dict[str, StepGraph]:
 
 def _encode(model: Translator) -> StepGraph:
     builder, token = _begun()
-    lower_model(builder, model.encoder, {"source": token})
+    kept = model.encoder.outputs[-1]
+    (row,) = lower_model(builder, keras.Model(model.encoder.inputs, kept), {"source": token})
+    if model.attention:  # as it is: the memory is passed on, not read
+        builder.outputs.append((MEMORY, row))
     return builder.build()
 
 
-def _decode(model: Translator) -> StepGraph:
+def _decode(model: Translator, row: Tensor | None, places: int) -> StepGraph:
     builder, token = _begun()
-    scores = lower_model(builder, model.decoder, {"target": token, "state": ABSENT})[0]
+    sources = {"target": token, "state": ABSENT}
+    if row is not None:
+        sources["kept"] = builder.tensor(f"input/{MEMORY}", shape=(1, places, row.shape[-1]), affine=row.affine)
+        filled = builder.tensor(f"input/{FILLED}", 1, dtype="int32")
+        builder.inputs += [(MEMORY, sources["kept"]), (FILLED, filled)]
+        sources["filled"] = builder.op("CAST", [filled], builder.tensor("filled", 1))
+    scores = lower_model(builder, model.decoder, sources)[0]
     builder.outputs.append((SCORES, dequantize(builder, scores)))
     return builder.build()
 

@@ -2,3 +2,5 @@
 
 ENCODE, DECODE = "encode", "decode"
 TOKEN, SCORES = "token", "scores"
+# With attention: `encode` gives a row of the memory that `decode` reads, with the number of rows that are filled.
+MEMORY, FILLED = "memory", "filled"

@@ -25,7 +25,8 @@ def translate(sentences: Iterable[str], folder: Path, beam: int = 1) -> None:
         if result.unknown:
             _warn(number, f"no sub-word for {' '.join(result.unknown)}; translated without")
         if result.dropped:
-            _warn(number, f"{result.dropped} sub-words over {translator.tokenizer.longest} were not read; cut it in two")
+            longest = translator.tokenizer.longest
+            _warn(number, f"{result.dropped} sub-words over {longest} were not read; cut it in two")
         print(result.text, flush=True)
 
 

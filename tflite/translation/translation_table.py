@@ -29,8 +29,8 @@ def print_translation(record: dict[str, Any]) -> None:
             + ", ".join(f"{name} {size:,}" for name, size in arenas.items())
             + f"; state {memory['state_bytes']:,}",
             *(
-                f"{pair['signature']}, {pair['runtime']} against {pair['reference']}: {pair['max_lsb']:g} quanta at most,"
-                f" {pair['steps']:,} steps"
+                f"{pair['signature']}, {pair['runtime']} against {pair['reference']}: {pair['max_lsb']:g} quanta at"
+                f" most, {pair['steps']:,} steps"
                 for pair in record["parity"]
             ),
             f"decode p50 {record['latency_us']['p50']:.0f} us, a sentence {record['sentence_ms']:.1f} ms",
