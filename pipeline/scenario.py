@@ -39,6 +39,7 @@ BUDGETS = (
     "parity_lsb",
     "step_us_p99",
     "latency_ratio",
+    "window_ratio",
     *(f"{figure}_{core}" for core in CORES for figure in CORE_FIGURES),
     *ARM64_BUDGETS,
 )

@@ -1,4 +1,4 @@
-"""`edgernn bench`: a step of a scenario's shipped model against ONNX Runtime, in one process, in turns."""
+"""`edgernn bench`: a step of a scenario's shipped model against its rivals, in one process, in turns."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,7 @@ from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 from tflite.artifact import read_artifact
-from tflite.bench import bench_step, print_bench
-from tflite.onnx_rival import step_weights
-from tflite.runtimes import load_model as load_step_model
+from tflite.bench_runtimes import bench_runtimes, print_race
 from tflite.validation_record import form_name
 
 STEPS = 2000
@@ -35,14 +33,9 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     stream = next(recorded_streams(scenario, dataset_folder))
     readings = np.resize(stream.x, (STEPS + encoding.memory, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
-    entries = bench_step(
-        f"{scenario.name}: LiteRT {form_name(shipped.manifest)} step",
-        load_step_model(shipped.tflite),
-        readings[encoding.memory :],
-        step_weights(plain.layers),
-        encoding.with_lags(features),
-    )
-    print_bench(entries)
+    readings, features = readings[encoding.memory :], encoding.with_lags(features)
+    entries = bench_runtimes(scenario.name, form_name(shipped.manifest), shipped.tflite, readings, plain, features)
+    print_race(scenario.name, entries)
     path = folder / "bench.json"
     write_json(path, entries)
     everything = [

@@ -109,10 +109,7 @@ def onnx_step(
             _info("y", [1, weights.head_kernel.shape[1]]),
             *(_info(f"{name}_next", [1, 1, weights.units]) for name in states),
         ],
-        [
-            numpy_helper.from_array(np.asarray(v, v.dtype if v.dtype == np.int64 else np.float32), k)
-            for k, v in constants.items()
-        ],
+        [_initializer(key, values) for key, values in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
@@ -174,6 +171,42 @@ class BoundOnnxStep:
             binding.bind_ortvalue_input(name, self._states[turn][name])
             binding.bind_ortvalue_output(f"{name}_next", self._states[1 - turn][name])
         return binding
+
+
+class OnnxWindow:
+    """The layer over a whole window in ONNX Runtime, one thread: one GEMM for all inputs, then step after step inside.
+
+    Args:
+        steps: of the window.
+    """
+
+    def __init__(self, weights: StepWeights, steps: int):
+        self._session = _session(_window_model(weights, steps))
+
+    def run(self, window: np.ndarray) -> np.ndarray:
+        """(steps, features) float32 -> (outputs,) float32 of the last step; the state begins at 0."""
+        return self._session.run(None, {"sequence": window[:, np.newaxis]})[0][0]
+
+
+def _window_model(weights: StepWeights, steps: int) -> onnx.ModelProto:
+    operator, _, _ = OPERATORS[weights.cell]
+    options = {"linear_before_reset": int(weights.reset_after)} if operator == "GRU" else {}
+    nodes = [
+        helper.make_node(operator, ["sequence", "W", "R", "B"], ["", "h"], hidden_size=weights.units, **options),
+        _node("Squeeze", ["h", "time_axis"], "state"),
+        _node("Gemm", ["state", "head_kernel", "head_bias"], "y"),
+    ]
+    inputs = [_info("sequence", [steps, 1, weights.kernel.shape[0]])]
+    outputs = [_info("y", [1, weights.head_kernel.shape[1]])]
+    constants = [_initializer(key, values) for key, values in _constants(weights).items()]
+    graph = helper.make_graph(nodes, "window", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _initializer(name: str, values: np.ndarray) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values, values.dtype if values.dtype == np.int64 else np.float32), name)
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

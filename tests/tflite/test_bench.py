@@ -1,13 +1,15 @@
 """The rival is the very same function as the Keras layer, and the bench says what it measured."""
 
-import json
-
 import numpy as np
 import pytest
 
-from tflite import bench
-from tflite.onnx_rival import OPERATORS, BoundOnnxStep, OnnxStep, StepWeights, onnx_step, step_weights
+from tflite import bench_runtimes, window_rivals
+from tflite.budgets import check_budgets
+from tflite.conversion import convert
+from tflite.flatbuffer import read_flatbuffer
+from tflite.onnx_rival import OPERATORS, BoundOnnxStep, OnnxStep, OnnxWindow, StepWeights, onnx_step, step_weights
 from tflite.runtimes import load_model
+from tflite.unrolled_window import unrolled_window
 
 FEATURES, UNITS, OUTPUTS, STEPS = 5, 12, 4, 40
 
@@ -81,25 +83,79 @@ def test_other_networks_are_refused(kinds):
         step_weights(layers)
 
 
-@pytest.mark.parametrize(("cell", "kind"), [("GRU", "GRU"), ("LSTM", "LSTM"), ("SimpleRNN", "RNN")])
-def test_entries(gru_model, tmp_path, monkeypatch, capsys, cell, kind):
-    monkeypatch.setattr(bench, "ROUNDS", 3)
-    readings = np.random.default_rng(2).normal(size=(50, 8)).astype(np.float32)
-    entries = bench.bench_step(
-        "int8 step", load_model(gru_model), readings, random_weights(cell), sequence()[:1].repeat(50, 0)
-    )
-    ways = ["session.run", "io binding"]
-    assert [entry["rival_name"] for entry in entries] == [f"ONNX Runtime float {kind}, {way}" for way in ways]
-    assert [set(entry) for entry in entries] == [{"name", "unit", "ours", "rival", "rival_name", "ratio"}] * 2
+def test_a_window_of_onnx_ends_as_its_steps_do(network):
+    xs, weights = sequence(), step_weights(network.layers)
+    expected = stepped(OnnxStep(onnx_step(weights)), xs)[-1]
+    np.testing.assert_allclose(OnnxWindow(weights, STEPS).run(xs), expected, atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def float_gru():
+    keras = pytest.importorskip("keras", reason="what is raced is made from a Keras model")
+    keras.utils.set_random_seed(3)
+    features = keras.Input((None, 8))
+    state = keras.layers.GRU(6, return_sequences=True)(features)
+    return keras.Model(features, [keras.layers.Dense(n)(state) for n in (3, 2)])
+
+
+def test_a_window_in_one_graph_ends_as_its_steps_do(float_gru):
+    """To the bit: the same operators on the same numbers. The state begins at 0 for each window."""
+    step_model = convert(float_gru, activations="float32", state="external").tflite
+    xs = np.random.default_rng(5).normal(size=(12, 8)).astype(np.float32)
+    whole, steps = load_model(unrolled_window(step_model, 12)), load_model(step_model)
+    for _ in range(2):
+        steps.reset()
+        expected = [steps.step(x) for x in xs][-1]
+        given = whole.step(xs.reshape(-1))
+        assert set(given) == set(expected)
+        for name in given:
+            np.testing.assert_array_equal(given[name], expected[name])
+
+
+def test_the_first_steps_of_a_window_have_no_head(float_gru):
+    step_model = convert(float_gru, activations="float32", state="external").tflite
+    kinds = [[op.kind for op in read_flatbuffer(model).ops] for model in (step_model, unrolled_window(step_model, 5))]
+    heads = 2
+    assert kinds[1].count("FULLY_CONNECTED") == 5 * (kinds[0].count("FULLY_CONNECTED") - heads) + heads
+
+
+@pytest.fixture
+def race_of_few(monkeypatch):
+    for name, value in (("ROUNDS", 2), ("CALLS", 3), ("WINDOW_CALLS", 1), ("KERAS_CALLS", 1)):
+        monkeypatch.setattr(bench_runtimes, name, value)
+    monkeypatch.setattr(bench_runtimes, "WINDOW", 6)
+    monkeypatch.setattr(window_rivals, "WINDOW", 6)
+
+
+def entries_of(gru_model, float_gru):
+    readings = np.random.default_rng(2).normal(size=(9, 8)).astype(np.float32)
+    return bench_runtimes.bench_runtimes("pump", "int8", gru_model, readings, float_gru, readings)
+
+
+def test_entries(gru_model, float_gru, race_of_few, capsys):
+    entries = entries_of(gru_model, float_gru)
+    kinds = ("session.run", "io binding", "window of 6")
+    onnx = [f"ONNX Runtime float GRU, {kind}" for kind in kinds]
+    keras = [f"Keras predict_on_batch, {kind}" for kind in ("one step", "window of 6")]
+    rivals = [*onnx[:2], keras[0], onnx[2], "LiteRT float GRU, window of 6", keras[1]]
+    raced = {}
     for entry in entries:
+        raced.setdefault(entry["name"], []).append(entry["rival_name"])
         assert 0 < entry["ratio"]["min"] <= entry["ratio"]["median"] <= entry["ratio"]["max"]
-        assert entry["ours"] > 0 and entry["rival"] > 0
-    bench.write_bench(entries, tmp_path / "bench.json")
-    assert json.loads((tmp_path / "bench.json").read_text()) == entries
-    bench.print_bench(entries)
-    assert "int8 step" in capsys.readouterr().out
+        for side in ("ours", "rival"):
+            assert 0 < entry["latency_us"][side]["p50"] <= entry["latency_us"][side]["p99"]
+    assert raced == {
+        "pump: LiteRT int8 step": rivals, "pump: int8 as generated C": rivals,
+        "pump: int8 on LiteRT's built-in kernels": rivals[:1], "pump: int8 on TFLM": rivals[:1],
+    }  # fmt: skip
+    bench_runtimes.print_race("pump", entries)
+    assert "pump: int8 as generated C" in capsys.readouterr().out
+    gates = check_budgets({"latency_ratio": 1e9, "window_ratio": 1e9}, {"models": [{"scenario": "pump"}]}, entries)
+    own = [entry["ratio"]["median"] for entry in entries if entry["name"] == "pump: LiteRT int8 step"]
+    assert [gate.measured for gate in gates] == [own[0], own[4]]
 
 
-def test_readings_and_features_pair_up(gru_model):
-    with pytest.raises(ValueError, match="expected as many features as readings, got 7 and 50"):
-        bench.bench_step("x", load_model(gru_model), np.zeros((50, 8)), random_weights(), sequence()[:7])
+def test_without_a_compiler_there_is_no_generated_c(gru_model, float_gru, race_of_few, monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert not [entry for entry in entries_of(gru_model, float_gru) if "generated C" in entry["name"]]
+    assert "warning: pump: int8 as generated C is left out" in capsys.readouterr().out
