@@ -18,7 +18,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware system-packages slow seeds long-run fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware android-assets android-test apk system-packages slow seeds long-run fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -100,6 +100,20 @@ generated-c: env ## generated C beside TFLite Micro, 100,000 steps in every form
 
 firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if one differs from TFLM or costs 1 % more
 	$(EDGERNN) firmware
+
+ANDROID_SCENARIOS := demand truck
+ASSETS := android_demo/app/src/main/assets
+MVN := mvn --batch-mode --no-transfer-progress -Dstyle.color=never -f android_demo
+
+android-assets: $(ASSETS)/index.json ## models, recorded telemetry and what the models say of it, for the Android app
+
+$(ASSETS)/index.json: $(ANDROID_SCENARIOS:%=build/%/gates.json) $(wildcard tflite/phone/*.py)
+	$(EDGERNN) android-assets $(ANDROID_SCENARIOS:%=scenarios/%.toml) --out $(@D)
+
+LITERT = $(CURDIR)/$(wildcard .venv/lib/python3*/site-packages/ai_edge_litert/libLiteRt.so)
+
+android-test: android-assets ## the Android app without a phone: compiled, and tested with LiteRT of this machine (Maven, Java 17, aapt2)
+	$(MVN) test -Dlitert.library=$(LITERT)
 
 PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
