@@ -20,12 +20,15 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
     private val alarms = label(13f)
     private val motion = Motion(context)
     private val motionCharts = listOf(Sensor.TYPE_ACCELEROMETER to "accelerometer, m/s²", Sensor.TYPE_GYROSCOPE to "gyroscope, rad/s")
-        .associate { (type, name) -> type to ChartView(context).apply { title = name } }
-    private val source = button("This phone") { showPhone(!phone); it.text = if (phone) "Truck" else "This phone" }
+        .associate { (type, name) -> type to ChartView(context).apply { title = name; atLeast = -1f..1f } }
+    private val source = button("This phone") { showPhone(!phone) }
     private val truck = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL }
     private val sensors = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL; visibility = View.GONE }
     private var phone = false
-    private var shown = 0
+
+    /** Channel of the second chart as a person chose it; null: the one to blame, or the first. */
+    private var chosen: Int? = null
+    private val shown get() = chosen ?: session.blamed ?: 0
 
     init {
         add(headline)
@@ -36,7 +39,7 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
         truck.addView(alarms)
         motionCharts.values.forEach { sensors.addView(it, fill()) }
         add(row(*player.buttons(::button)))
-        add(row(source, button("Next channel") { shown = (shown + 1) % session.channels.size; refresh() }))
+        add(row(source, button("Next channel") { chosen = (shown + 1) % session.channels.size; refresh() }))
         refresh()
     }
 
@@ -51,19 +54,20 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
 
     override fun save(into: Bundle) {
         player.save(into)
-        into.putInt("channel", shown)
+        chosen?.let { into.putInt("channel", it) }
         into.putBoolean("phone", phone)
     }
 
     override fun restore(from: Bundle) {
         player.restore(from)
-        shown = from.getInt("channel").coerceIn(session.channels.indices)
+        chosen = from.getInt("channel", -1).takeIf { it in session.channels.indices }
         showPhone(from.getBoolean("phone"))
         refresh()
     }
 
     private fun showPhone(on: Boolean) {
         phone = on
+        source.text = if (on) "Truck" else "This phone"
         truck.visibility = if (on) View.GONE else View.VISIBLE
         sensors.visibility = if (on) View.VISIBLE else View.GONE
         refresh()

@@ -21,6 +21,9 @@ class LiveSession(private val artifact: Artifact, private val stream: Stream) {
     val history: List<Moment> get() = past
     val alarms: List<Alarm> get() = raised
 
+    /** Index among [channels] of what the newest alarm blames. */
+    val blamed get() = raised.lastOrNull()?.let { alarm -> channels.indexOfFirst { it.name == alarm.channel } }?.takeIf { it >= 0 }
+
     /** The next row of the recording. */
     var position = 0
         private set

@@ -16,6 +16,7 @@ import android.widget.TextView
 class MainActivity : Activity() {
     private val app get() = application as DemoApplication
     private val main = Handler(Looper.getMainLooper())
+    private val padding get() = (PADDING_DP * resources.displayMetrics.density).toInt()
     private lateinit var palette: Palette
     private lateinit var tabs: LinearLayout
     private lateinit var content: FrameLayout
@@ -62,7 +63,7 @@ class MainActivity : Activity() {
     }
 
     private fun load(saved: Bundle?) {
-        content.addView(TextView(this).apply { text = "Loading ..."; setPadding(PADDING, PADDING, PADDING, PADDING) })
+        content.addView(TextView(this).apply { text = "Loading ..."; setPadding(padding, padding, padding, padding) })
         val (files, engines) = app.files to app.engines
         app.background.execute {
             val loaded = DemoLoader(files, engines).load()
@@ -77,7 +78,7 @@ class MainActivity : Activity() {
         screens.forEach { screen -> saved?.getBundle(screen.name)?.let(screen::restore) }
         tabs.removeAllViews()
         screens.forEachIndexed { i, screen ->
-            tabs.addView(TextView(this).apply { text = screen.name; textSize = 15f; setPadding(PADDING, PADDING, PADDING, PADDING); setOnClickListener { select(i) } })
+            tabs.addView(TextView(this).apply { text = screen.name; textSize = 15f; setPadding(padding, padding, padding, padding); setOnClickListener { select(i) } })
         }
         select(shown.coerceIn(screens.indices))
     }
@@ -121,7 +122,7 @@ class MainActivity : Activity() {
     private companion object {
         const val SHOWN = "shown"
         const val SESSIONS = "sessions"
-        const val PADDING = 28
+        const val PADDING_DP = 10
         const val TICK_MILLIS = 50L
     }
 }

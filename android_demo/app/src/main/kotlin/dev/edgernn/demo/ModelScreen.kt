@@ -7,7 +7,7 @@ import android.widget.TextView
 
 /** The card of every model: what it is, what it carries, and its budgets. */
 class ModelScreen(context: Context, demo: Demo) : Screen(context, "Models") {
-    private val list = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL }
+    private val list = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL; setPadding(0, 0, dp(10), 0) }
 
     init {
         add(ScrollView(context).apply { addView(list) }, weight = 1f)
@@ -31,13 +31,15 @@ class ModelScreen(context: Context, demo: Demo) : Screen(context, "Models") {
     }
 
     private fun show(budget: Budget) {
-        val measured = budget.measured?.let(::figure) ?: "not measured"
-        line("  ${budget.name.spoken()}", "$measured, ${figure(budget.allowed)} ${budget.unit}", if (budget.ok) palette.green else palette.red)
+        val factor = if (budget.unit == "%") 100 else 1
+        val measured = budget.measured?.let { figure(it * factor) } ?: "not measured"
+        val color = if (budget.ok) palette.green else palette.red
+        line("  ${budget.name.spoken()}", "$measured, ${figure(budget.allowed * factor)} ${budget.unit}", color)
     }
 
     private fun line(name: String, value: String, color: Int = palette.ink) {
         list.addView(row(label(13f, palette.faint).apply { text = name }, label(13f, color).apply { text = value }))
     }
 
-    private fun figure(value: Double) = if (value >= 100) "%,.0f".format(value) else "%.4g".format(value)
+    private fun figure(value: Double) = if (value >= 100) "%,.0f".format(value) else "%.3f".format(value).trimEnd('0').trimEnd('.')
 }

@@ -70,15 +70,18 @@ class Player(
     private val restart: () -> Unit,
 ) {
     private var due = 0.0
-    var playing = true
-        private set
+    private var playing = true
     private var speed = 1
 
-    fun buttons(make: (String, (Button) -> Unit) -> Button) = arrayOf<View>(
-        make(playTitle()) { playing = !playing; it.text = playTitle() },
-        make(speedTitle()) { speed = (speed + 1) % speeds.size; it.text = speedTitle() },
-        make("Start again") { due = 0.0; restart() },
-    )
+    private lateinit var play: Button
+    private lateinit var pace: Button
+
+    fun buttons(make: (String, (Button) -> Unit) -> Button): Array<View> {
+        play = make("") { playing = !playing; label() }
+        pace = make("") { speed = (speed + 1) % speeds.size; label() }
+        label()
+        return arrayOf(play, pace, make("Start again") { due = 0.0; restart() })
+    }
 
     /** Rows that have come due; at most a second's at once, so that a pause is not made up for. */
     fun tick(seconds: Double) {
@@ -97,9 +100,11 @@ class Player(
     fun restore(from: Bundle) {
         playing = from.getBoolean("playing", true)
         speed = from.getInt("speed", 1).coerceIn(speeds.indices)
+        label()
     }
 
-    private fun playTitle() = if (playing) "Pause" else "Play"
-
-    private fun speedTitle() = "%.0f %s".format(speeds[speed], unit)
+    private fun label() {
+        play.text = if (playing) "Pause" else "Play"
+        pace.text = "%.0f %s".format(speeds[speed], unit)
+    }
 }

@@ -6,6 +6,7 @@ import android.hardware.Sensor
 import android.hardware.SensorManager
 import android.os.Bundle
 import android.os.Looper
+import android.os.Parcel
 import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
@@ -39,6 +40,11 @@ class MainActivityTest {
 
     private fun ActivityController<MainActivity>.press(text: String) {
         get().window.decorView.descendants().first { it is TextView && it.text.toString() == text }.performClick()
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    private fun ActivityController<MainActivity>.faster() {
+        press(texts().first { it.endsWith("rows/s") })
     }
 
     private fun View.descendants(): List<View> = listOf(this) + if (this is ViewGroup) (0 until childCount).flatMap { getChildAt(it).descendants() } else emptyList()
@@ -69,8 +75,8 @@ class MainActivityTest {
 
     @Test
     fun `the truck's alarm is shown`() {
-        val controller = started()
-        pass(40)
+        val controller = started().apply { faster() }
+        pass(4)
         assertTrue(controller.texts().toString(), controller.texts().any { it.startsWith("Alarm: ") })
         controller.picture("live")
     }
@@ -78,8 +84,8 @@ class MainActivityTest {
     @Test
     @Config(qualifiers = "+night")
     fun `the dark theme`() {
-        val controller = started()
-        pass(40)
+        val controller = started().apply { faster() }
+        pass(4)
         controller.picture("live_dark")
     }
 
@@ -87,7 +93,8 @@ class MainActivityTest {
     fun `the forecast is shown beside the truth`() {
         val controller = started()
         controller.press("Forecast")
-        pass(60)
+        controller.faster()
+        pass(5)
         assertTrue(controller.texts().toString(), controller.texts().any { it.startsWith("WAPE ") })
         controller.picture("forecast")
     }
@@ -100,7 +107,6 @@ class MainActivityTest {
         val manifest = ArtifactReader(app.files).read("truck").manifest
         assertTrue(texts.toString(), "%,d".format(manifest.bytes) in texts)
         assertTrue(manifest.states.all { "  $it" in texts })
-        shadowOf(Looper.getMainLooper()).idle()
         controller.picture("models")
     }
 
@@ -135,6 +141,7 @@ class MainActivityTest {
     fun `a rotation loses no step`() {
         val controller = started()
         pass(10)
+        controller.press("Pause")
         val before = controller.texts()
         val files = app.opened.size
         controller.recreate()
@@ -145,13 +152,15 @@ class MainActivityTest {
 
     @Test
     fun `the end of the process loses no step`() {
-        val undisturbed = started().also { pass(20) }.texts()
-        val first = started().also { pass(10) }
+        val undisturbed = started().also { it.faster(); pass(4) }.texts()
+        val first = started().also { it.faster(); pass(1) }
         val saved = Bundle().also { first.saveInstanceState(it) }
-        val parcel = android.os.Parcel.obtain().apply { writeBundle(saved); setDataPosition(0) }
+        val parcel = Parcel.obtain().apply { writeBundle(saved); setDataPosition(0) }
         assertTrue("a bundle may hold a megabyte, this one ${parcel.dataSize()} bytes", parcel.dataSize() < 200_000)
         first.pause().stop().destroy()
-        val second = started(parcel.readBundle(javaClass.classLoader)).also { pass(10) }
+        val second = started(parcel.readBundle(javaClass.classLoader))
+        assertFalse("it was not at the end", second.texts() == undisturbed)
+        pass(4)
         assertEquals(undisturbed, second.texts())
     }
 
