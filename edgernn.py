@@ -16,6 +16,7 @@ from pipeline.exit_status import exit_status
 from pipeline.native_stderr import withheld_stderr
 from pipeline.scenario import Scenario, load_scenario
 from pipeline.stage_inputs import write_stage_inputs
+from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
@@ -57,7 +58,10 @@ def stages(scenario: Scenario, build: Path) -> None:
 def train(scenario: Scenario, build: Path) -> None:
     """train the float model"""
     start_tensorflow()
-    from keras_models.train import train
+    if scenario.task == "translate":
+        from keras_models.translation.train_translator import train_translator as train
+    else:
+        from keras_models.train import train
 
     print(f"{scenario.name}: {train(scenario, build)}")
 
@@ -65,7 +69,10 @@ def train(scenario: Scenario, build: Path) -> None:
 def quantize(scenario: Scenario, build: Path) -> None:
     """calibrate and fine-tune the model quantization-aware"""
     start_tensorflow()
-    from keras_models.finetune_qat import finetune_qat
+    if scenario.task == "translate":
+        from keras_models.translation.finetune_translator import finetune_translator as finetune_qat
+    else:
+        from keras_models.finetune_qat import finetune_qat
 
     print(f"{scenario.name}: {finetune_qat(scenario, build)}")
 
@@ -87,7 +94,10 @@ def gates(scenario: Scenario, build: Path) -> int:
 def bench(scenario: Scenario, build: Path) -> None:
     """time a step of the shipped model against ONNX Runtime, in one run"""
     start_tensorflow()
-    from tflite.bench_scenario import bench_scenario
+    if scenario.task == "translate":
+        from tflite.translation.bench_stage import bench_stage as bench_scenario
+    else:
+        from tflite.bench_scenario import bench_scenario
 
     print(f"{scenario.name}: {bench_scenario(scenario, build)}")
 
@@ -95,10 +105,13 @@ def bench(scenario: Scenario, build: Path) -> None:
 def convert(arguments: argparse.Namespace) -> None:
     """convert a scenario's models, or a .keras file, to a model of one time step"""
     if Path(arguments.what).suffix not in (".keras", ".h5"):
-        start_tensorflow()
-        from tflite.convert_scenario import convert_scenario
-
         scenario = load_scenario(arguments.what)
+        start_tensorflow()
+        if scenario.task == "translate":
+            from tflite.translation.convert_stage import convert_stage as convert_scenario
+        else:
+            from tflite.convert_scenario import convert_scenario
+
         print(f"{scenario.name}: {convert_scenario(scenario, arguments.build)}")
         return
     set_up_tensorflow()  # for the child process
@@ -112,14 +125,26 @@ def convert(arguments: argparse.Namespace) -> None:
 def validate(arguments: argparse.Namespace) -> int | None:
     """prove a scenario's models, or any .tflite of one time step, on LiteRT and TFLite Micro"""
     if Path(arguments.what).suffix != ".tflite":
-        from tflite.validate_scenario import validate_scenario
-
         scenario = load_scenario(arguments.what)
+        if scenario.task == "translate":
+            start_tensorflow()  # the float model is run in Keras
+            from tflite.translation.validate_stage import validate_stage as validate_scenario
+        else:
+            from tflite.validate_scenario import validate_scenario
+
         print(f"{scenario.name}: {validate_scenario(scenario, arguments.build)}")
         return
     from tflite.validate_file import validate_file
 
     return 0 if validate_file(Path(arguments.what)) else 1
+
+
+def translate(arguments: argparse.Namespace) -> None:
+    """translate sentences with a converted model; without any, the lines of standard input"""
+    from tflite.translation.translate import translate
+
+    folder = arguments.model or Path(arguments.build) / "translate" / "tflite"
+    translate(arguments.sentences or (line.rstrip("\n") for line in sys.stdin), Path(folder), arguments.beam)
 
 
 def codegen(arguments: argparse.Namespace) -> None:
@@ -158,6 +183,7 @@ def score(arguments: argparse.Namespace) -> None:
         from tflite.scoring.score_scenario import score_scenario
 
         scenario = load_scenario(arguments.what)
+        _require_stream(scenario, "score")
         print(f"{scenario.name}: {score_scenario(scenario, arguments.build, **job)}")
         return
     from tflite.scoring.score_file import score_file
@@ -257,7 +283,6 @@ def fault_limits(scenario: Scenario, build: Path) -> None:
     """how soon the faults of a scenario's fleet could be noticed by one who knows what the sound truck would say"""
     from pipeline.atomic_write import write_json
     from pipeline.fleet.fault_limits import fault_limits, print_limits
-    from pipeline.user_error import UserError
 
     if scenario.fleet is None:
         raise UserError(f'{scenario.path}: data.set: expected "fleet", the simulated trucks; others hide their faults')
@@ -301,6 +326,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, metavar="DIR", help="assets of the app; nothing else is kept in it")
     _add_build(sub)
     sub.set_defaults(run=android_assets)
+    _add_translation(commands.add_parser("translate", help=translate.__doc__))
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
     for study in (matrix, slow, generated_c, bench_qat, bench_fleet, bench_preprocess):
@@ -344,6 +370,14 @@ def _add_conversion(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--out", default=".", metavar="DIR", help="where the artefact goes (default: here)")
 
 
+def _add_translation(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("sentences", nargs="*", metavar="SENTENCE", help="in quotes")
+    sub.add_argument("--model", metavar="DIR", help="folder of an artefact (default: that of scenarios/translate.toml)")
+    sub.add_argument("--beam", type=int, default=1, metavar="N", help="hypotheses kept (default: 1, greedy)")
+    _add_build(sub)
+    sub.set_defaults(run=translate)
+
+
 def _add_ethos_u(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=".tflite, or a folder with artifact.json")
     sub.add_argument("--accelerator", default="ethos-u55-128", metavar="NAME", help="default: ethos-u55-128")
@@ -366,7 +400,19 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
 
 
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
-    return lambda arguments: stage(load_scenario(arguments.scenario), arguments.build)
+    def run(arguments: argparse.Namespace) -> int | None:
+        scenario = load_scenario(arguments.scenario)
+        if stage in (seeds, long_run, fault_limits):
+            _require_stream(scenario, stage.__name__)
+        return stage(scenario, arguments.build)
+
+    return run
+
+
+def _require_stream(scenario: Scenario, command: str) -> None:
+    if scenario.task == "translate":
+        name = command.replace("_", "-")
+        raise UserError(f'{scenario.path}: task: `edgernn {name}` is for "forecast" and "anomaly", got "translate"')
 
 
 def _run(arguments: argparse.Namespace) -> int | None:

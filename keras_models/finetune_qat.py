@@ -62,7 +62,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     if scenario.anomaly is not None:
         streams = list(recorded_streams(scenario, dataset_folder))
         fit_stream_score(qat, scenario, encoding, dataset, streams).save(folder / "score_qat.json")
-    write_history(folder / "history.csv", {"float": _float_history(folder / "history.csv"), "qat": history})
+    write_history(folder / "history.csv", {"float": float_history(folder / "history.csv"), "qat": history})
     save_model(qat, path)
     write_summary(folder / "qat.json", history, **choice.record())
     return path
@@ -107,7 +107,7 @@ def _loss(model: keras.Model, batches: tf.data.Dataset, warmup: int) -> float:
     return sum(losses) / len(losses)
 
 
-def _float_history(path: Path) -> list[dict[str, float]]:
+def float_history(path: Path) -> list[dict[str, float]]:
     """What the stage before wrote to history.csv."""
     with open(path, newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["phase"] == "float"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from keras import ops
 
+from keras_models.affine_quantization import TANH_OUTPUT
 from keras_models.numeric_form import NumericForm
 from keras_models.step_operators import Declaration, StepOperators, flat_beyond, require_power_of_two
 
@@ -20,12 +21,16 @@ ODD_AROUND_HALF = ("sigmoid", "hard_sigmoid")
 
 @dataclass(frozen=True)
 class GruProgram:
-    """Options as in `keras.layers.GRU`."""
+    """Options as in `keras.layers.GRU`.
+
+    `full_state`: h has the quantization of tanh, so that layers can hand their states to each other.
+    """
 
     units: int
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
     reset_after: bool = True
+    full_state: bool = False
 
     gates = 3
     states = ("h",)
@@ -57,7 +62,7 @@ class GruProgram:
 
         A power of two: where h is within 1/2 it is then the octave below the quantum of tanh.
         """
-        h = declaration.bounded("h", form.state_bits, None)
+        h = declaration.bounded("h", form.state_bits, TANH_OUTPUT if self.full_state else None)
         require_power_of_two(h.quantizer)
         return (h,)
 

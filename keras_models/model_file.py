@@ -32,6 +32,7 @@ def read_keras_model(path: Path, made_by: str = "model.save") -> keras.Model:
         UserError: the file is missing, damaged or holds no whole model, or a layer whose class is not known.
     """
     from keras_models import qat_model  # noqa: F401  registers the quantization-aware layers with Keras
+    from keras_models.translation import translator  # noqa: F401
 
     path = Path(path)
     if path.is_dir():

@@ -129,7 +129,7 @@ def _fix_ones(layers: list[StepLayer]) -> None:
     by_source = {}
     for layer in layers:
         if "input" in layer.ones:
-            by_source.setdefault(producer(*sources_of(layer)).name, []).append(layer)
+            by_source.setdefault(producer(sources_of(layer)[0]).name, []).append(layer)
         if "state" in layer.ones:
             layer.ones["state"].assign(steps_of_one(layer.wanted_one("state"), layer.operand_quantizer.affine))
     for consumers in by_source.values():

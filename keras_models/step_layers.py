@@ -94,7 +94,7 @@ class StepLayer(keras.layers.Layer):
     @property
     def source_quantizers(self) -> list:
         """The quantizers of the tensors this layer reads, which other layers store."""
-        return [_quantizer_of(tensor) for tensor in sources_of(self)]
+        return [quantizer_of(tensor) for tensor in sources_of(self)]
 
     @property
     def output_quantizer(self):
@@ -134,9 +134,10 @@ class StepLayer(keras.layers.Layer):
         return {**super().get_config(), "form": form}
 
 
-def _quantizer_of(tensor):
+def quantizer_of(tensor):
+    """The quantizer of a symbolic tensor, which the layer that stores it has."""
     layer = layer_of(tensor)
-    return layer.output_quantizer if isinstance(layer, StepLayer) else _quantizer_of(*sources_of(layer))
+    return layer.output_quantizer if isinstance(layer, StepLayer) else quantizer_of(*sources_of(layer))
 
 
 def producer(tensor) -> keras.layers.Layer:

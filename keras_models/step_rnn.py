@@ -115,12 +115,12 @@ class StepRNN(StepLayer):
 
     def call(self, inputs, mask=None, training=None):
         op = self.operators(training)
+        (x, quantizer), *_ = self.sources(inputs)
+        first = self.first_states(inputs)
         if training:
-            inputs = self._dropped(op, inputs)
-        ((_, quantizer),) = self.sources(inputs)
-        projected = self.project(op, op.receive(inputs, quantizer))
-        initial = self.carried or [ops.zeros((ops.shape(inputs)[0], self.units))] * len(self.cell_program.states)
-        states = [op.receive(state, q) for state, q in zip(initial, self.state_quantizers, strict=True)]
+            x = self._dropped(op, x)
+        projected = self.project(op, op.receive(x, quantizer))
+        states = [op.receive(state, q) for state, q in zip(first, self.state_quantizers, strict=True)]
         outputs, states, back = self._run(op, projected, states, mask)
         for variable, state in zip(self.carried, states, strict=False):
             variable.assign(op.send(state))
@@ -128,6 +128,11 @@ class StepRNN(StepLayer):
         if self.zero_output_for_mask and mask is not None:
             outputs = outputs * ops.cast(mask, outputs.dtype)[..., None]
         return outputs if self.return_sequences else outputs[:, -1]
+
+    def first_states(self, inputs) -> list:
+        """The states before the first step, (batch, units) each: those carried from the batch before, or zeros."""
+        zeros = [ops.zeros((ops.shape(inputs)[0], self.units))] * len(self.cell_program.states)
+        return self.carried or zeros
 
     def reset_states(self) -> None:
         """Puts the states a stateful layer carries from batch to batch to zero."""

@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the stage with parsed arguments; 0 when the dataset is whole."""
     scenario = load_scenario(arguments.scenario)  # before Beam, whose import takes two seconds
-    from pipeline.preprocess import preprocess
+    if scenario.task == "translate":
+        from pipeline.text.preprocess_pairs import preprocess_pairs as preprocess
+    else:
+        from pipeline.preprocess import preprocess
 
     preprocess(scenario, arguments.build, arguments.data, arguments.runner, arguments.beam)
     return 0

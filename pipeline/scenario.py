@@ -4,6 +4,7 @@ import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import toml_table as toml
 from pipeline.calendar_columns import CALENDARS
@@ -11,6 +12,9 @@ from pipeline.data_sets import DATA_SETS
 from pipeline.fleet.fleet_settings import FleetSettings
 from pipeline.scenario_rules import check_scenario
 from pipeline.toml_table import entry
+
+if TYPE_CHECKING:
+    from pipeline.text.text_scenario import TextScenario
 
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
 CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
@@ -221,7 +225,7 @@ class Scenario:
 
     name: str
     path: Path
-    task: str = entry(toml.choice("forecast", "anomaly"))
+    task: str = entry(toml.choice("forecast", "anomaly"))  # "translate": another class
     seed: int = entry(toml.whole(0, 2**31 - 1))
     data: DataSource = entry(toml.table_of(DataSource))
     fleet: FleetSettings | None = entry(toml.table_of(FleetSettings), default=None)
@@ -264,8 +268,8 @@ def with_default_targets(scenario: Scenario) -> Scenario:
     return replace(scenario, forecast=replace(scenario.forecast, targets=targets))
 
 
-def load_scenario(path: str | Path) -> Scenario:
-    """Reads and checks a scenario file.
+def load_scenario(path: str | Path) -> "Scenario | TextScenario":
+    """Reads and checks a scenario file; one with task = "translate" is a `TextScenario`.
 
     Raises:
         UserError: not readable, not TOML, or a key or value that is not allowed.
@@ -280,6 +284,10 @@ def load_scenario(path: str | Path) -> Scenario:
         raise place.error(f"cannot be read ({error.strerror or error})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise place.error(f"is not valid TOML: {error}") from error
+    if table.get("task") == "translate":
+        from pipeline.text.text_scenario import read_text_scenario
+
+        return read_text_scenario(table, place, name=path.stem, path=path)
     scenario = with_default_targets(toml.read_table(Scenario, table, place, name=path.stem, path=path))
     check_scenario(scenario, place)
     return scenario

@@ -14,13 +14,19 @@ SECTIONS = {
     "quantize": ("quantization",),
     "gates": ("budgets",),
 }
+TRANSLATION = {
+    "preprocess": ("data", "split", "subwords"),
+    "train": ("task", "seed", "model"),
+    "quantize": ("quantization",),
+    "gates": ("budgets",),
+}
 
 
 def write_stage_inputs(scenario: Scenario, build_dir: Path) -> Path:
     """Writes build/<scenario>/stages/<stage>.json, each only if its content changed; returns the folder."""
     folder = Path(build_dir) / scenario.name / "stages"
     everything = json.loads(json.dumps(asdict(scenario), default=str))
-    for stage, sections in SECTIONS.items():
+    for stage, sections in (TRANSLATION if scenario.task == "translate" else SECTIONS).items():
         path, content = folder / f"{stage}.json", {section: everything[section] for section in sections}
         if stage == "quantize" and scenario.quantization.activations == "auto":  # the budget chooses the form
             content["metric_loss"] = scenario.budgets.get("metric_loss")

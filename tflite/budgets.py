@@ -149,6 +149,11 @@ def _latency_ratio(record, bench):
     return max(ratios) if all(map(_is_finite, ratios)) else math.nan
 
 
+def _bleu_loss(record, bench):
+    """Points of BLEU between float and quantized, whichever is better, on the same sentences."""
+    return abs(_number(record, "metric", "float") - _number(record, "metric", "quantized"))
+
+
 def _field(*keys):
     return lambda record, bench: _number(record, *keys)
 
@@ -169,6 +174,10 @@ RULES = {
     "event_recall": Rule("%", _field("events", "quantized", "recall"), lambda record: True),
     "event_delay": Rule("s", _field("events", "quantized", "median_delay")),
     "false_alarms_per_100_hours": Rule("", _field("events", "quantized", "false_alarms_per_100_hours")),
+    "bleu": Rule("", _field("metric", "quantized"), lambda record: True),
+    "bleu_loss": Rule("points", _bleu_loss),
+    "exact_match": Rule("%", _field("exact_match", "quantized"), lambda record: True),
+    "identity": Rule("%", _field("identity", "quantized"), lambda record: True),
     "parity_lsb": Rule("quanta", _parity_lsb),
     "step_us_p99": Rule("µs", _field("latency_us", "p99")),
     "latency_ratio": Rule("x", _latency_ratio),

@@ -5,6 +5,7 @@ the same bytes. Tensor names are left out (the signature names what a caller nee
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import repeat
@@ -54,11 +55,24 @@ class _SharedQuantization(schema.QuantizationParametersT):
 
 
 class _Pool:
-    """What the tensors of a file share."""
+    """What the tensors of a file share; with `by_content` also equal constants of different programs."""
 
-    def __init__(self):
+    def __init__(self, by_content: bool = False):
         self.buffers = [_AlignedBuffer()]
         self.quantization = cache(_SharedQuantization)
+        self._by_content = {} if by_content else None
+
+    def place(self, data: np.ndarray) -> int:
+        """The index of the buffer that holds `data`."""
+        content = data.tobytes() if self._by_content is not None else None
+        if content is not None and content in self._by_content:
+            return self._by_content[content]
+        buffer = _AlignedBuffer()
+        buffer.data = data
+        self.buffers.append(buffer)
+        if content is not None:
+            self._by_content[content] = len(self.buffers) - 1
+        return len(self.buffers) - 1
 
 
 def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
@@ -77,7 +91,17 @@ def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
     programs = {STEP: graph}
     if state == "internal" and graph.states:
         programs = dict(zip((STEP, RESET), keep_states_inside(graph), strict=True))
-    model, pool = schema.ModelT(), _Pool()
+    return _write(programs, _Pool())
+
+
+def write_signatures(graphs: Mapping[str, StepGraph]) -> bytes:
+    """The bytes of a `.tflite` with a signature for each graph, states outside; equal constants are stored once."""
+    return _write(graphs, _Pool(by_content=True))
+
+
+def _write(programs: Mapping[str, StepGraph], pool: _Pool) -> bytes:
+    """A subgraph and a signature for each program."""
+    model = schema.ModelT()
     model.version, model.buffers = 3, pool.buffers
     codes = sorted({_operator_code(program, op) for program in programs.values() for op in program.ops})
     model.operatorCodes = [_pack_operator_code(*code) for code in codes]
@@ -136,10 +160,7 @@ def _pack_tensor(tensor: Tensor, pool: _Pool) -> schema.TensorT:
     packed.isVariable = tensor.variable
     packed.type = getattr(schema.TensorType, tensor.dtype.upper())
     if tensor.data is not None:
-        buffer = _AlignedBuffer()
-        buffer.data = tensor.data
-        pool.buffers.append(buffer)
-        packed.buffer = len(pool.buffers) - 1
+        packed.buffer = pool.place(tensor.data)
     if tensor.affine is not None:
         packed.quantization = pool.quantization(tensor.affine)
     return packed

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import UserError, data_files, fetch_data
 from pipeline.data_files import find_files
-from pipeline.data_sets import BIKESHARE, DATA_SETS, SKAB
+from pipeline.data_sets import BIKESHARE, DATA_SETS, SKAB, TATOEBA
 
 CONTENT = {"data/x/1.csv": b"one", "data/x/2.csv": b"two"}
 SUMS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
@@ -181,3 +181,18 @@ def test_own_files_are_named_relative_to_their_folder(job, tmp_path):
         path.write_text(name)
     files = data_files.find_files(job.scenario(), tmp_path)
     assert [file.name for file in files] == ["truck/1.csv", "truck/2.parquet", "van/1.csv"]
+
+
+def test_of_a_file_that_is_cut_off_the_whole_lines_are_fetched(monkeypatch, tmp_path):
+    whole, asked = b"Go.\tVa !\nRun!\tCours !\n", []
+    digest = hashlib.sha256(whole).hexdigest()
+    source = replace(TATOEBA.source, excerpts={"fra_18065.txt": ("fra.txt", len(whole))})
+
+    def answer(address, timeout):
+        asked.append(address)
+        return io.BytesIO(whole + b"Wow!\tCa al")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    fetch_data.fetch(replace(TATOEBA, files={"fra_18065.txt": digest}, source=source), tmp_path)
+    assert (tmp_path / "fra_18065.txt").read_bytes() == whole
+    assert asked == [TATOEBA.source.address + "fra.txt"]

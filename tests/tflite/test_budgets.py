@@ -8,6 +8,7 @@ import pytest
 from synthetic_build import ANOMALY_RECORD, FORECAST_RECORD, make_forecast, write
 
 from pipeline.scenario import BUDGETS, CORE_FIGURES, CORES
+from pipeline.text.text_scenario import BUDGETS as TEXT_BUDGETS
 from pipeline.user_error import UserError
 from tflite.budget_table import print_gates
 from tflite.budgets import RULES, check_budgets, gates
@@ -23,6 +24,13 @@ BENCH = [
         "ratio": {"min": 0.4, "median": 0.45, "max": 0.6},
     }
 ]
+
+TRANSLATION_RECORD = {
+    "scenario": "translate",
+    "metric": {"name": "bleu", "float": 35.5, "quantized": 35.25},
+    "exact_match": {"quantized": 0.25},
+    "identity": {"quantized": 0.96},
+}
 
 # budget: (the record it speaks of, a budget that just holds, one that is just missed, path of its figure)
 FIGURES = {
@@ -40,6 +48,10 @@ FIGURES = {
     "parity_lsb": (FORECAST_RECORD, 1, 0, ("parity", 0, "max_lsb")),
     "step_us_p99": (FORECAST_RECORD, 21, 20.9, ("latency_us", "p99")),
     "latency_ratio": (FORECAST_RECORD, 0.45, 0.44, ("bench", 0, "ratio", "median")),
+    "bleu": (TRANSLATION_RECORD, 35.25, 35.26, ("metric", "quantized")),
+    "bleu_loss": (TRANSLATION_RECORD, 0.25, 0.24, ("metric", "float")),
+    "exact_match": (TRANSLATION_RECORD, 0.25, 0.26, ("exact_match", "quantized")),
+    "identity": (TRANSLATION_RECORD, 0.96, 0.961, ("identity", "quantized")),
     **{
         f"{figure}_{core}": (FORECAST_RECORD | {figure: {core: 1000, "other": 1}}, 1000, 999, (figure, core))
         for core in CORES
@@ -65,7 +77,7 @@ def check_one(budget, allowed, **changes):
 
 
 def test_every_budget_of_a_scenario_has_a_rule_and_a_case_here():
-    assert set(RULES) == set(BUDGETS) == set(FIGURES)
+    assert set(RULES) == {*BUDGETS, *TEXT_BUDGETS} == set(FIGURES)
 
 
 @pytest.mark.parametrize("budget", FIGURES)

@@ -1,4 +1,4 @@
-"""The assets of the Android app: for each scenario the artefact, a recording and the card, known by their sha256."""
+"""The assets of the Android app: of each scenario the artefact, its card and what it must say, known by sha256."""
 
 import hashlib
 import json
@@ -9,16 +9,20 @@ from pathlib import Path
 from pipeline.atomic_write import atomic_write, write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import Scenario
-from tflite.artifact import MANIFEST, read_artifact
+from pipeline.text.text_scenario import TextScenario
+from tflite.artifact import MANIFEST, Artifact, read_artifact
 from tflite.build_record import read_record
 from tflite.phone.demo_stream import demo_recording
+from tflite.phone.translated_pairs import demo_sentences, translated_pairs
+from tflite.translation.translator_artifact import TranslatorArtifact, read_translator
 
 FORMAT = 1
 INDEX = "index.json"
 
 
-def android_assets(scenarios: Sequence[Scenario], build: Path, out: Path) -> Path:
-    """Writes out/<scenario>/{*.tflite, artifact.json, recording.json, recording.bin, card.json} and out/index.json.
+def android_assets(scenarios: Sequence[Scenario | TextScenario], build: Path, out: Path) -> Path:
+    """Writes out/<scenario>/{*.tflite, artifact.json, card.json} and out/index.json; of a stream's scenario also
+    recording.json and recording.bin, of a translation's pairs.json.
 
     `out` holds nothing else afterwards. index.json goes last: without it the app refuses the folder.
 
@@ -40,23 +44,31 @@ def android_assets(scenarios: Sequence[Scenario], build: Path, out: Path) -> Pat
     return out / INDEX
 
 
-def _contents(scenario: Scenario, build: Path) -> dict[str, bytes]:
+def _contents(scenario: Scenario | TextScenario, build: Path) -> dict[str, bytes]:
     """The files of one scenario by name."""
-    artifact = read_artifact(build / scenario.name / "tflite")
-    dataset_folder, _ = read_dataset(scenario, build)
-    recording = demo_recording(scenario, artifact, dataset_folder)
-    data = scenario.data
-    index = recording.index(round(1000 * data.step_seconds), round(1000 * data.max_gap_seconds))
+    read, replayed = (read_translator, _pairs) if scenario.task == "translate" else (read_artifact, _recording)
+    artifact = read(build / scenario.name / "tflite")
     return {
         artifact.manifest["tflite"]: artifact.tflite,
         MANIFEST: _json(artifact.manifest),
-        "recording.bin": recording.content(),
-        "recording.json": _json(index),
         "card.json": _json(_card(scenario, build)),
+        **replayed(scenario, artifact, build),
     }
 
 
-def _card(scenario: Scenario, build: Path) -> dict:
+def _recording(scenario: Scenario, artifact: Artifact, build: Path) -> dict[str, bytes]:
+    dataset_folder, _ = read_dataset(scenario, build)
+    recording = demo_recording(scenario, artifact, dataset_folder)
+    step_ms, max_gap_ms = (round(1000 * s) for s in (scenario.data.step_seconds, scenario.data.max_gap_seconds))
+    return {"recording.bin": recording.content(), "recording.json": _json(recording.index(step_ms, max_gap_ms))}
+
+
+def _pairs(scenario: TextScenario, artifact: TranslatorArtifact, build: Path) -> dict[str, bytes]:
+    pairs = translated_pairs(artifact, demo_sentences(scenario, build))
+    return {"pairs.json": _json({"format": FORMAT, "pairs": pairs})}
+
+
+def _card(scenario: Scenario | TextScenario, build: Path) -> dict:
     """What the app tells of a model beside its manifest: budgets as `edgernn gates` left them, or none."""
     made_by = f"edgernn gates {scenario.path}"
     gates = read_record(build / scenario.name / "gates.json", kind=dict, made_by=made_by) or {}

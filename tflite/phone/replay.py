@@ -5,9 +5,7 @@ import numpy as np
 from tflite.runtimes import StepRuntime
 
 
-def replay(
-    model: StepRuntime, time: np.ndarray, x: np.ndarray, step_ms: int, max_gap_ms: int
-) -> dict[str, np.ndarray]:
+def replay(model: StepRuntime, time: np.ndarray, x: np.ndarray, step_ms: int, max_gap_ms: int) -> dict[str, np.ndarray]:
     """Steps a model over rows from a reset.
 
     A hole longer than `max_gap_ms` resets the states; in a shorter one each bin of the grid that got no row is a step

@@ -12,6 +12,7 @@ from tflite.validation_record import read_validation, shipped_records
 
 TRACE_COLUMNS = {"forecast": ("stream", "time", "truth"), "anomaly": ("stream", "time", "label", "alarm")}
 PHASES = ("float", "qat")
+SHOWN_TRANSLATIONS = 24
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Evidence:
         trace: column name to array (rows,), rows sorted by (stream, time), or None. `time` is datetime64[ms],
             `stream` (and `part`, if there is one) text, every other column float64, NaN where absent.
         bench: list of bench rows, or None.
+        translations: of a translation, dicts of source, references, float, ptq and quantized, or None.
     """
 
     record: dict
@@ -39,6 +41,7 @@ class Evidence:
     history: dict | None
     trace: dict | None
     bench: list | None
+    translations: list | None = None
 
 
 def gather_evidence(scenario, build_dir):
@@ -67,8 +70,9 @@ def gather_evidence(scenario, build_dir):
         ),
         quantization=_read_trials(folder / "model" / "qat.json", scenario),
         history=_read_history(folder / "model" / "history.csv", scenario),
-        trace=_read_trace(folder / "trace.parquet", scenario),
+        trace=None if scenario.task == "translate" else _read_trace(folder / "trace.parquet", scenario),
         bench=read_record(Path(build_dir) / "bench.json", kind=list, made_by="edgernn bench"),
+        translations=_read_translations(folder / "translations.parquet", scenario),
     )
 
 
@@ -109,6 +113,21 @@ def _read_history(path, scenario):
             f"write it again with `edgernn train {scenario.path}`"
         ) from error
     return history if rows else None
+
+
+def _read_translations(path, scenario):
+    """SHOWN_TRANSLATIONS rows of translations.parquet, drawn evenly; None if there is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        remedy = f"write it again with `edgernn validate {scenario.path}`"
+        raise UserError(f"{path}: damaged, not Parquet ({' '.join(str(error).split())}); {remedy}") from error
+    return rows[:: max(len(rows) // SHOWN_TRANSLATIONS, 1)][:SHOWN_TRANSLATIONS]
 
 
 def _read_trace(path, scenario):

@@ -45,6 +45,10 @@ def write_report(scenario, build_dir):
     Raises:
         UserError: validation.json is missing, a file is damaged, or the page cannot be written.
     """
+    if scenario.task == "translate":
+        from tflite.report.translation_page import render_translation as render_page
+    else:
+        render_page = render_stream
     page = render_page(scenario, gather_evidence(scenario, build_dir))
     path = Path(build_dir) / scenario.name / "report.html"
     with atomic_write(path) as temporary:
@@ -52,8 +56,13 @@ def write_report(scenario, build_dir):
     return path
 
 
-def render_page(scenario, evidence):
+def render_stream(scenario, evidence):
     """Return the HTML text of the report of one Evidence."""
+    return render("page.html.j2", page_content(scenario, evidence))
+
+
+def render(template, content):
+    """Return the text of a template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -64,7 +73,7 @@ def render_page(scenario, evidence):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(page_content(scenario, evidence))
+    return environment.get_template(template).render(content)
 
 
 def keep_units(value):

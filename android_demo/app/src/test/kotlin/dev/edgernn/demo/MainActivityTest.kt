@@ -9,10 +9,14 @@ import android.os.Looper
 import android.os.Parcel
 import android.view.View
 import android.view.ViewGroup
+import android.widget.Button
+import android.widget.EditText
 import android.widget.TextView
+import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
+import org.junit.Assume.assumeTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
@@ -117,16 +121,34 @@ class MainActivityTest {
         controller.press("Time 2000 steps of each model")
         app.finishJobs()
         val result = controller.texts().single { "p50" in it }
-        assertEquals(4, Regex("p50 [0-9.]+ µs, p99 [0-9.]+ µs").findAll(result).count())
+        val streams = ArtifactReader(app.files).run { folders.map(::read) }.filter { it.recording != null }
+        assertEquals(2 * streams.size, Regex("p50 [0-9.]+ µs, p99 [0-9.]+ µs").findAll(result).count())
         controller.picture("bench")
     }
 
     @Test
-    fun `without a translation model the page says so`() {
-        app.replaced["index.json"] = app.assets.open("index.json").use { String(it.readBytes()) }.replace("\"translate\"", "\"other\"").toByteArray()
+    fun `without a model the page says so`() {
+        val index = JSONObject(String(app.assets.open("index.json").use { it.readBytes() }))
+        index.getJSONObject("folders").apply { keys().asSequence().toList().filter { it != "truck" }.forEach(::remove) }
+        app.replaced["index.json"] = index.toString().toByteArray()
         val controller = started()
         controller.press("Translate")
         assertTrue(controller.texts().toString(), controller.texts().any { "make android-assets" in it })
+    }
+
+    @Test
+    fun `a typed sentence is translated`() {
+        val translated = ArtifactReader(app.files).run { folders.map(::read) }.find { it.manifest.task == Demo.TRANSLATION }
+        assumeTrue("no translation among the assets", translated != null)
+        val pairs = JSONObject(String(app.assets.open("${translated!!.folder}/pairs.json").use { it.readBytes() })).getJSONArray("pairs").objects()
+        val pair = pairs.first { it.getString("translation").length > 5 }
+        val controller = started()
+        controller.press("Translate")
+        controller.get().window.decorView.descendants().filterIsInstance<EditText>().single().setText(pair.getString("sentence"))
+        controller.get().window.decorView.descendants().filterIsInstance<Button>().single().performClick()
+        app.finishJobs()
+        assertTrue(controller.texts().toString(), pair.getString("translation") in controller.texts())
+        controller.picture("translate")
     }
 
     @Test

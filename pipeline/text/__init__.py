@@ -1,0 +1,1 @@
+"""Sentence pairs to sub-words: read, split by source sentence, sub-words learned, length-bucketed shards."""

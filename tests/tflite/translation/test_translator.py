@@ -1,0 +1,156 @@
+"""A translator in every form: what Keras says is what the file says, and what two GRUs by hand say."""
+
+import json
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from keras_models.model_folder import load_model
+from keras_models.numeric_form import NumericForm
+from keras_models.qat_model import calibrate
+from keras_models.translation.translator import Translator
+from pipeline.text.unigram import END, PAD, START
+from tflite.runtimes import load_model as load_step_model
+from tflite.translation.convert_translator import convert_translator
+from tflite.translation.translator_artifact import read_translator
+
+SOURCE = np.array([[7, 5, 9, END], [6, 8, END, PAD]], np.int32)
+TARGET = np.array([[START, 4, 9, 10, 6], [START, 11, 5, 5, 8]], np.int32)
+FORMS = [NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16")]
+
+
+@pytest.fixture(scope="module")
+def plain() -> Translator:
+    model = Translator(pieces=12, units=8, embedding=6, dropout=0.2, seed=3)
+    random = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # also biases, which begin at zero
+        weight.assign(random.normal(size=weight.shape, scale=0.6))
+    return model
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=lambda form: form.name)
+def model(plain, request) -> Translator:
+    if request.param.is_float:
+        return plain
+    twin = plain.quantized(request.param)
+    calibrate(twin, [[SOURCE, TARGET]])
+    return twin
+
+
+def gru_by_hand(xs, h, kernel, recurrent, bias):
+    """Cho et al. 2014 with the reset gate after the product, gates z, r, n side by side; the states after each step."""
+    states = []
+    for x in xs:
+        (xz, xr, xn), (hz, hr, hn) = np.split(x @ kernel + bias[0], 3), np.split(h @ recurrent + bias[1], 3)
+        z, r = 1 / (1 + np.exp(-(xz + hz))), 1 / (1 + np.exp(-(xr + hr)))
+        h = z * h + (1 - z) * np.tanh(xn + r * hn)
+        states.append(h)
+    return np.array(states)
+
+
+def test_float_translator_is_two_grus_and_one_table(plain):
+    weights = {f"{layer.name}/{w.name}": np.asarray(w, np.float64) for layer in plain.layers for w in layer.weights}
+    table = np.asarray(plain.table.rows, np.float64)
+    names = ("kernel", "recurrent_kernel", "bias")
+    gru = {part: [weights[f"{part}_gru/{name}"] for name in names] for part in ("encoder", "decoder")}
+    said = plain.predict([SOURCE, TARGET], verbose=0)
+    for row, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
+        context = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])[-1]
+        states = gru_by_hand(table[target], context, *gru["decoder"])
+        hidden = states @ weights["narrow/kernel"] + weights["narrow/bias"]
+        np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
+
+
+def by_file(content: bytes, source, target, kernels=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES) -> np.ndarray:
+    """The scores after each target sub-word, by LiteRT alone."""
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=kernels)
+    encode, decode = (interpreter.get_signature_runner(name) for name in ("encode", "decode"))
+    detail = encode.get_input_details()["h0"]
+    states = {"h0": np.zeros(detail["shape"], detail["dtype"])}
+    for token in source[source != PAD]:
+        states = encode(token=np.array([[token]], np.int32), **states)
+    scores = []
+    for token in target:
+        result = decode(token=np.array([[token]], np.int32), **states)
+        scores.append(result.pop("scores")[0])
+        states = result
+    return np.array(scores)
+
+
+def test_keras_says_what_the_file_says(model):
+    content = convert_translator(model, {"pieces": []}, "tiny").tflite
+    said = model.predict([SOURCE, TARGET], verbose=0)
+    found = np.array([by_file(content, *pair) for pair in zip(SOURCE, TARGET, strict=True)])
+    quantum = 1e-5 if model.form.is_float else model.decoder.get_layer("scores").quantizers["output"].affine.scale
+    assert np.abs(said - found).max() <= quantum  # FULLY_CONNECTED rounds the last of 16 bits its own way
+    assert (said.argmax(-1) == found.argmax(-1)).all()
+
+
+def test_states_are_the_same_integers_in_keras_and_tflite_micro(model):
+    if model.form.is_float:
+        pytest.skip("a float has no integers")
+    encode = load_step_model(convert_translator(model, {"pieces": []}, "tiny").micro["encode"], "tflm")
+    for source, state in zip(SOURCE, model.encoder.predict(SOURCE, verbose=0), strict=True):
+        encode.reset()
+        for token in source[source != PAD]:
+            encode.step({"token": np.array([token], np.int32)})
+        (spec,) = encode.state_specs
+        assert (encode.states["h0"] * np.float32(spec.scale) == state).all()
+
+
+def test_padding_changes_nothing(plain):
+    longer = np.concatenate([SOURCE, np.zeros((2, 5), np.int32)], axis=1)
+    np.testing.assert_array_equal(plain.translate(SOURCE, 6), plain.translate(longer, 6))
+
+
+def test_greedy_is_the_likeliest_after_the_likeliest(plain):
+    written = plain.translate(SOURCE, 6)
+    for row in range(2):
+        ended, target = False, np.array([[START, *written[row][:-1]]])
+        said = plain.predict([SOURCE[row : row + 1], target], verbose=0)[0]
+        for token, scores in zip(written[row], said, strict=True):
+            scores[[0, 1, 2]] = -np.inf
+            assert token == (PAD if ended else scores.argmax())
+            ended |= token == END
+
+
+def test_the_table_is_stored_once(model):
+    content = convert_translator(model, {"pieces": []}, "tiny").tflite
+    parsed = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    kind = "float32" if model.form.is_float else "int8"
+    size = 12 * 6 * np.dtype(kind).itemsize
+    tables = [b.data for b in parsed.buffers if b.data is not None and len(b.data) == size]
+    assert len({bytes(table) for table in tables}) == len(tables)
+    shared = [{t.buffer for t in graph.tensors if tuple(t.shape) == (12, 6)} for graph in parsed.subgraphs]
+    assert len(shared) == 2 and len(shared[0]) == 1 and shared[0] == shared[1]
+
+
+def test_states_of_both_signatures_have_one_form(model):
+    signatures = convert_translator(model, {"pieces": []}, "tiny").manifest["signatures"]
+    assert signatures["encode"]["states"] == signatures["decode"]["states"]
+    assert [state["name"] for state in signatures["encode"]["states"]] == ["h0"]
+
+
+def test_conversion_is_deterministic(model):
+    first, second = (convert_translator(model, {"pieces": []}, "tiny") for _ in range(2))
+    assert first.tflite == second.tflite and first.micro == second.micro
+
+
+def test_every_stage_of_the_road(built):
+    assert built.status.pop("gates") in (0, 1) and set(built.status.values()) == {0}
+    record = json.loads((built.folder / "validation.json").read_text())["models"][0]
+    assert record["identity"]["float"] == 1.0  # LiteRT's float32 against Keras
+    assert all(pair["max_lsb"] <= 1 for pair in record["parity"] if not pair["runtime"].startswith("xnnpack"))
+    assert max(record["memory"]["signatures"].values()) == record["memory"]["arena_bytes"] < 9216
+    page = (built.folder / "report.html").read_text()
+    assert "nearest training sentence" in page and "chien" in page
+
+
+def test_a_saved_model_says_the_same(built):
+    plain = load_model(built.folder / "model" / "gru.keras", "train")
+    twin = load_model(built.folder / "model" / "gru_qat.keras", "quantize")
+    artifact = read_translator(built.folder / "tflite")
+    assert convert_translator(twin, artifact.manifest["tokenizer"], artifact.manifest["name"]).tflite == artifact.tflite
+    assert plain.form.is_float and twin.form.name == "int8"
