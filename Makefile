@@ -21,7 +21,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 system-packages slow seeds long-run horizon against-transformer fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 android-assets android-test apk system-packages slow seeds long-run horizon against-transformer fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -106,6 +106,21 @@ firmware: env ## generated C on six emulated Cortex-M cores; exit status 1 if on
 
 arm64: env build/arm64/root ## LiteRT and generated C on emulated ARM64; exit status 1 if one integer differs from x86 or TFLM
 	$(EDGERNN) arm64
+
+ANDROID_SCENARIOS ?= demand truck translate
+ASSETS := android_demo/app/src/main/assets
+MVN := mvn --batch-mode --no-transfer-progress -Dstyle.color=never -f android_demo
+
+android-assets: $(ASSETS)/index.json ## models, recorded telemetry and what the models say of it, for the Android app
+
+$(ASSETS)/index.json: $(ANDROID_SCENARIOS:%=build/%/gates.json) $(wildcard tflite/phone/*.py)
+	$(EDGERNN) android-assets $(ANDROID_SCENARIOS:%=scenarios/%.toml) --out $(@D)
+
+LITERT = $(CURDIR)/$(wildcard .venv/lib/python3*/site-packages/ai_edge_litert/libLiteRt.so)
+
+android-test: android-assets ## the Android app without a phone: compiled, and tested with LiteRT of this machine (Maven, Java 17, aapt2)
+	$(MVN) test -Dlitert.library=$(LITERT)
+
 
 build/arm64/root: tflite/arm64/wheels.lock tflite/arm64/unpack.sh | .venv/ready
 	tflite/arm64/unpack.sh $(@D) $< .venv/bin/uv

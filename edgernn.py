@@ -164,6 +164,14 @@ def micro(arguments: argparse.Namespace) -> None:
     print(micro(Path(arguments.model), Path(arguments.out), arguments.name))
 
 
+def android_assets(arguments: argparse.Namespace) -> None:
+    """write the assets of the Android app: artefacts of scenarios, recorded telemetry and what the models say of it"""
+    from tflite.phone.android_assets import android_assets
+
+    scenarios = [load_scenario(path) for path in arguments.scenarios]
+    print(android_assets(scenarios, arguments.build, Path(arguments.out)))
+
+
 def ethos_u(arguments: argparse.Namespace) -> None:
     """print what Arm's compiler for the Ethos-U NPUs estimates of a .tflite of one time step"""
     from tflite.ethos_u import ethos_u
@@ -358,6 +366,11 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
     sub.set_defaults(run=firmware)
+    sub = commands.add_parser("android-assets", help=android_assets.__doc__)
+    sub.add_argument("scenarios", nargs="+", metavar="scenario", help="scenario files (TOML)")
+    sub.add_argument("--out", required=True, metavar="DIR", help="assets of the app; nothing else is kept in it")
+    _add_build(sub)
+    sub.set_defaults(run=android_assets)
     _add_translation(commands.add_parser("translate", help=translate.__doc__))
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))

@@ -1,0 +1,94 @@
+package dev.edgernn.demo
+
+import android.os.Bundle
+import kotlin.math.abs
+
+/** The forecast screen without its pixels: step by step through a recording, the forecast beside what then came. */
+class ForecastSession(private val artifact: Artifact, private val stream: Stream) {
+    private val recording = requireNotNull(artifact.recording) { "${artifact.folder}: nothing recorded" }
+    private val manifest = artifact.manifest
+    private val target = manifest.channels.indexOfFirst { it.name == manifest.targets.first() }
+    private val made = ArrayDeque<FloatArray>()
+
+    val leads = stream.model.outputs.first().elements / manifest.targets.size
+    val states get() = stream.model.states.specs
+    val channel get() = manifest.channels[target]
+    val time get() = recording.time[maxOf(position - 1, 0)]
+
+    /** The next row of the recording. */
+    var position = 0
+        private set
+
+    val finished get() = position >= recording.size
+
+    /** Sums over all rows, for each lead: absolute error and truth. Their quotient is the WAPE. */
+    private val errors = DoubleArray(leads)
+    private val truths = DoubleArray(leads)
+
+    /** The newest forecast of the first target, for the next [leads] steps; null before the first row. */
+    val forecast: FloatArray? get() = made.lastOrNull()
+
+    /** Truth of the steps [from] ..< [until], counted from the newest row (0); NaN beyond the recording. */
+    fun truth(from: Int, until: Int) = FloatArray(until - from) { i ->
+        recording.x.getOrNull(position - 1 + from + i)?.get(target) ?: Float.NaN
+    }
+
+    /** What was forecast [lead] steps ahead for the same steps as [truth]; NaN where no forecast was made. */
+    fun forecastBefore(lead: Int, from: Int, until: Int) = FloatArray(until - from) { i ->
+        made.getOrNull(made.lastIndex + from + i - lead)?.get(lead - manifest.firstLead) ?: Float.NaN
+    }
+
+    /** Weighted absolute percentage error at a lead, of the rows so far; NaN before there is one. */
+    fun wape(lead: Int) = errors[lead - manifest.firstLead] / truths[lead - manifest.firstLead]
+
+    fun advance(rows: Int) = repeat(minOf(rows, recording.size - position)) {
+        val row = position++
+        val said = stream.feed(recording.time[row], recording.x[row]) ?: return@repeat
+        if (said.restarted) made.clear()
+        val all = said.outputs.values.first()
+        made.addLast(FloatArray(leads) { all[it * manifest.targets.size] })
+        if (made.size > KEPT) made.removeFirst()
+        judge(recording.x[row][target])
+    }
+
+    fun restart() {
+        stream.restart()
+        made.clear()
+        errors.fill(0.0)
+        truths.fill(0.0)
+        position = 0
+    }
+
+    private fun judge(truth: Float) {
+        if (truth.isNaN()) return
+        for (i in 0 until leads) {
+            val forecast = made.getOrNull(made.lastIndex - manifest.firstLead - i)?.get(i) ?: continue
+            errors[i] += abs(forecast - truth).toDouble()
+            truths[i] += truth.toDouble()
+        }
+    }
+
+    fun save() = Bundle().apply {
+        putString(MODEL, manifest.sha256)
+        putInt("position", position)
+        stream.last?.let { putLong("last", it) }
+        putBundle("states", stream.model.states.save().toBundle())
+        putFloatArray("made", made.flatMap { it.asList() }.toFloatArray())
+        putDoubleArray("errors", errors)
+        putDoubleArray("truths", truths)
+    }
+
+    fun restore(saved: Bundle) {
+        if (saved.getString(MODEL) != manifest.sha256) return
+        stream.restore(if (saved.containsKey("last")) saved.getLong("last") else null, saved.getBundle("states")!!.toBytes())
+        position = saved.getInt("position")
+        saved.getFloatArray("made")!!.asList().chunked(leads).mapTo(made) { it.toFloatArray() }
+        saved.getDoubleArray("errors")!!.copyInto(errors)
+        saved.getDoubleArray("truths")!!.copyInto(truths)
+    }
+
+    private companion object {
+        /** Forecasts kept: those of the chart and of the longest lead behind them. */
+        const val KEPT = 128
+    }
+}

@@ -1,0 +1,94 @@
+package dev.edgernn.demo
+
+import android.os.Bundle
+import java.nio.ByteBuffer
+
+/** A model with the signatures `encode` and `decode`: the states that the one leaves are those that the other begins with. */
+class Translator(artifact: Artifact, private val engine: Engine) {
+    val tokenizer = Tokenizer(artifact.manifest.tokenizer ?: throw BadArtifact("${artifact.folder}: artifact.json has no tokenizer"))
+    private val encode = Call("encode")
+    private val decode = Call("decode")
+    val states: States
+    private val logits: TensorSpec
+
+    init {
+        val carried = decode.outputs.filter { out -> decode.inputs.any { it.name == out.name } }
+        states = States(decode.inputs.filter { input -> carried.any { it.name == input.name } })
+        logits = decode.outputs.single { it !in carried }
+    }
+
+    /** Greedy: at every place the best sub-word, until the end or as many as the model was made for. */
+    fun translate(sentence: String): List<Int> {
+        states.reset()
+        val source = tokenizer.encode(sentence).take(tokenizer.longest)
+        if (source.isEmpty()) return emptyList()
+        for (token in source + tokenizer.end) encode.run(token, emptyMap())
+        val scores = logits.buffer()
+        val values = FloatArray(logits.elements)
+        val written = mutableListOf<Int>()
+        var token = tokenizer.start
+        while (written.size < tokenizer.longest) {
+            decode.run(token, mapOf(logits.name to scores))
+            scores.asFloats().get(values)
+            token = tokenizer.choose(values)
+            if (token == tokenizer.end) break
+            written += token
+        }
+        return written
+    }
+
+    private inner class Call(private val signature: String) {
+        init {
+            if (signature !in engine.signatures) throw BadArtifact("the model has signatures ${engine.signatures}, expected $signature")
+        }
+
+        val inputs = engine.inputs(signature)
+        val outputs = engine.outputs(signature)
+        private val token by lazy { inputs.single { it.name !in states.now } }
+        private val taken by lazy { token.buffer() }
+
+        fun run(id: Int, results: Map<String, ByteBuffer>) {
+            taken.putInt(0, id)
+            engine.run(signature, states.now + (token.name to taken), states.next + results)
+            states.advance()
+        }
+    }
+}
+
+/** The translation screen without its pixels. */
+class TranslationSession(artifact: Artifact, private val translator: Translator, private val clock: () -> Long = System::nanoTime) {
+    private val model = artifact.manifest.sha256
+    val states get() = translator.states.specs
+    var sentence = ""
+    var translation = ""
+        private set
+    var detail = ""
+        private set
+
+    fun translate(typed: String) {
+        sentence = typed
+        val begin = clock()
+        val ids = translator.translate(typed)
+        val source = translator.tokenizer.encode(typed)
+        translation = translator.tokenizer.decode(ids)
+        detail = listOfNotNull(
+            "${source.size} sub-words in, ${ids.size} out, %.1f ms".format((clock() - begin) / 1e6),
+            "Only the first ${translator.tokenizer.longest} sub-words were read.".takeIf { source.size > translator.tokenizer.longest },
+            "Some characters are unknown to the model.".takeIf { translator.tokenizer.unknown in source },
+        ).joinToString("\n")
+    }
+
+    fun save() = Bundle().apply {
+        putString(MODEL, model)
+        putString("sentence", sentence)
+        putString("translation", translation)
+        putString("detail", detail)
+    }
+
+    fun restore(saved: Bundle) {
+        sentence = saved.getString("sentence").orEmpty()
+        if (saved.getString(MODEL) != model) return
+        translation = saved.getString("translation").orEmpty()
+        detail = saved.getString("detail").orEmpty()
+    }
+}
