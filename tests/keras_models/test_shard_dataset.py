@@ -1,5 +1,7 @@
 """Windows to features and targets, by hand."""
 
+import dataclasses
+
 import numpy as np
 from plain_encoding import PLAIN
 
@@ -23,6 +25,16 @@ def test_window_by_hand():
     np.testing.assert_allclose(following, [[1, 1], [2, 2], [NAN, 3]])
 
 
+def test_window_of_a_virtual_sensor():
+    """Lead 0: the load of the same moment, by the speed alone."""
+    virtual = dataclasses.replace(PLAIN, cycles=(), inputs=(0,), targets=(1,), leads=(0, 0))
+    x = np.stack([np.arange(10.0, 18, 2), -1 + np.arange(4) / 2, np.arange(4)], axis=1).astype(np.float32)
+    features, forecast, following = encode_window(x, 3, virtual)
+    np.testing.assert_allclose(features, [[0], [1], [2]])
+    np.testing.assert_allclose(forecast, [[0], [1], [2]])
+    np.testing.assert_allclose(following, [[1, 1], [2, 2], [3, 3]])
+
+
 def test_features_never_see_what_comes_later():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 3)).astype(np.float32)
@@ -32,8 +44,6 @@ def test_features_never_see_what_comes_later():
 
 
 def test_statistics_by_stream():
-    import dataclasses
-
     assert stream_statistics({}, PLAIN)("any") == (None, None)
     learned = dataclasses.replace(PLAIN, readings=5)
     columns = {"load": {"mean": 1.0, "std": 2.0}, "speed": {"mean": 3.0, "std": 4.0}}
