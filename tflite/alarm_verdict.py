@@ -27,13 +27,16 @@ def judge_alarms(
 
     Without a label column nothing is known to be wrong: the metric then is the share of rows with an alarm.
 
+    Args:
+        streams: all of them; those that do not reach into the test part only teach the rivals what is normal.
+
     Returns:
         The figures of the validation record (metric, far, mar, events, drift), and the columns of the trace.
     """
     runs_of, rivals_of, truths, traces, saturated = [], [], [], [], 0.0
     events: dict[str, EventCount] = {}
     rivals = _rivals(scenario, encoding, streams, dataset)
-    for stream, simple in zip(streams, rivals, strict=True):
+    for stream, simple in zip(_tested(streams), rivals, strict=True):
         outputs, share = run_forms(artifacts, stream.x, stream.name)
         runs = {run: _alarms(values, scenario) for run, values in outputs.items()}
         judged, label = stream.tested & stream.observed, _label(scenario, stream)
@@ -99,14 +102,20 @@ def _figures(truth: np.ndarray, alarms: dict, rivals: dict) -> dict[str, dict]:
     return {"metric": {"name": "f1", **figures.pop("f1")}, **figures}
 
 
+def _tested(streams: list[RecordedStream]) -> list[RecordedStream]:
+    return [stream for stream in streams if stream.tested.any()]
+
+
 def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]:
-    """Of each stream alarms at every row, and by the readings themselves: the same score, and T2 and Q of PCA."""
+    """Of each tested stream alarms at every row, and by the readings of the targets: the same score, and T2 and Q of
+    PCA."""
     statistics = stream_statistics(dataset, encoding)
-    readings = [
-        fill_missing(encoding.encode(stream.x, *statistics(stream.name)))[:, list(encoding.targets)]
-        for stream in streams
-    ]
-    normal = [x[~stream.tested] for x, stream in zip(readings, streams, strict=True)]
+
+    def readings(stream: RecordedStream) -> np.ndarray:
+        known = stream.x[:, : encoding.measured]
+        return fill_missing(encoding.standardize(known, *statistics(stream.name))[:, list(encoding.targets)])
+
+    normal = [readings(stream)[~stream.tested] for stream in streams if not stream.tested.all()]
     score = fit_score(normal, scenario.anomaly, scenario.data.step_seconds, normal)
     pca = fit_pca_alarm(np.concatenate(normal), scenario.anomaly.false_alarm_share or PCA_SHARE)
     return [
@@ -115,7 +124,7 @@ def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]
             "T2 of the readings, no network": score.judge(x, x)["alarm"],
             "T2 and Q of PCA, no memory": pca.alarm(x),
         }
-        for x in readings
+        for x in map(readings, _tested(streams))
     ]
 
 

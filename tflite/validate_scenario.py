@@ -51,12 +51,13 @@ def validate_scenario(scenario: Scenario, build_dir: Path) -> Path:
         zip(FORMS, (read_artifact(folder / "tflite" / place) for place in ("float32", "ptq", "")), strict=True)
     )
     encoding = load_encoding(folder / "model" / "encoding.json")
-    streams = _tested_streams(scenario, dataset_folder)
+    streams = list(recorded_streams(scenario, dataset_folder))
+    tested = _tested_streams(scenario, streams)
     if scenario.task == "forecast":
-        figures, trace = judge_forecasts(scenario, encoding, artifacts, streams)
+        figures, trace = judge_forecasts(scenario, encoding, artifacts, tested)
     else:
         figures, trace = judge_alarms(scenario, encoding, artifacts, streams, dataset)
-    xs = np.concatenate([stream.x[stream.tested] for stream in streams])
+    xs = np.concatenate([stream.x[stream.tested] for stream in tested])
     seconds = require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}")
     figures["ptq_bytes"] = len(artifacts["ptq"].tflite)
     shipped = artifacts["quantized"]
@@ -132,9 +133,9 @@ def _state_tensors(model: bytes) -> dict[str, Tensor]:
     return {name: graph.tensor(read) for name, read, _ in graph.states}
 
 
-def _tested_streams(scenario: Scenario, dataset_folder: Path) -> list[RecordedStream]:
-    """The streams that reach into the test part; UserError where none does."""
-    streams = [stream for stream in recorded_streams(scenario, dataset_folder) if stream.tested.any()]
+def _tested_streams(scenario: Scenario, streams: list[RecordedStream]) -> list[RecordedStream]:
+    """Those that reach into the test part; UserError where none does."""
+    streams = [stream for stream in streams if stream.tested.any()]
     if not streams:
         raise UserError(f"{scenario.path}: split: no stream has a row in the test part; move the split")
     return streams

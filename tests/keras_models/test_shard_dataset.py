@@ -43,6 +43,16 @@ def test_window_with_lags_by_hand():
     np.testing.assert_allclose(features[:, -8:], by_lag)
 
 
+def test_window_of_a_virtual_sensor():
+    """Lead 0: the load of the same moment, by the speed alone."""
+    virtual = dataclasses.replace(PLAIN, cycles=(), inputs=(0,), targets=(1,), leads=(0, 0))
+    x = np.stack([np.arange(10.0, 18, 2), -1 + np.arange(4) / 2, np.arange(4)], axis=1).astype(np.float32)
+    features, forecast, following = encode_window(x, 3, virtual)
+    np.testing.assert_allclose(features, [[0], [1], [2]])
+    np.testing.assert_allclose(forecast, [[0], [1], [2]])
+    np.testing.assert_allclose(following, [[1, 1], [2, 2], [3, 3]])
+
+
 def test_features_never_see_what_comes_later():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 3)).astype(np.float32)

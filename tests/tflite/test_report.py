@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from synthetic_build import ANOMALY_RECORD, FLOAT_RECORD, FORECAST_RECORD, make_anomaly, make_forecast, write
 
+from pipeline.injection_settings import FaultInjection
+from pipeline.scenario import Published
 from pipeline.user_error import UserError
 from tflite.report import write_report
 from tflite.report.anomaly_pictures import read_streams, runs
@@ -184,6 +186,26 @@ def test_a_form_chosen_by_the_stage_is_named_as_it_was_built(tmp_path, maker, re
     ):
         assert said in text, said
     assert "auto" not in text
+
+
+def test_what_was_published_and_injected_and_taken_back_is_said(tmp_path):
+    scenario, build = make_anomaly(tmp_path)
+    published = Published(method="MSET", value=0.78, far=0.397, source="the leaderboard")
+    inject = FaultInjection(column="count", seed=1, sound_seconds=9.0, offset=4.0, drift=2.0, resolution=1.0)
+    trial = {"form": "int8", "calibrated": 0.25, "finetuned": 0.23, "kept": "calibrated"}
+    write(build / scenario.name / "model" / "qat.json", AUTO | {"form": "int8", "trials": [trial]})
+    scenario = replace(scenario, published=(published,), inject=inject)
+    text = Page(read(write_report(scenario, build))).text.replace("\u00a0", " ")
+    for said in (
+        "MSET, published",
+        "39.70 %",
+        "not run here: the leaderboard",
+        "semi-synthetic",
+        "stuck, off by 4, drifting by 2 a minute",
+        "it ships as it was calibrated",
+        "+25.00 %",
+    ):
+        assert said in text, said
 
 
 def test_the_best_of_forms_that_are_not_good_enough_is_said_to_be_that(tmp_path):

@@ -41,9 +41,10 @@ def form_note(scenario, quantization):
     kept = "" if "finetuned" not in chosen or _is_finetuned(chosen) else NOT_FINETUNED
     if scenario.quantization.activations != "auto":
         return f"The scenario asks for {form}.{kept}"
+    above = f"at most {allowed} above that of the float model"
     if quantization.get("good_enough"):
-        return f"The cheapest form with a validation loss at most {allowed} above the float model's: {form}.{kept}"
-    return f"No form has a validation loss at most {allowed} above the float model's; the best of them: {form}.{kept}"
+        return f"The cheapest form whose validation loss is {above}: {form}.{kept}"
+    return f"No form has a validation loss {above}; the best of them: {form}.{kept}"
 
 
 def _is_finetuned(trial):

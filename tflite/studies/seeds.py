@@ -114,7 +114,7 @@ def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, di
         if scenario.task == "forecast":
             figures, _ = judge_forecasts(scenario, encoding, artifacts, tested)
         else:
-            figures, _ = judge_alarms(scenario, encoding, artifacts, tested, dataset)
+            figures, _ = judge_alarms(scenario, encoding, artifacts, streams, dataset)
         return {name: figures["metric"][place] for place, name in names.items()}
 
     return judge
