@@ -158,8 +158,8 @@ class Forecast:
     """The columns forecast and the leads in steps, first and last inclusive.
 
     `lags`: the readings so long before the times that are forecast are fed too. `level`: what the network sees and
-    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising order with .5,
-    which is the forecast itself; the others are put out beside it.
+    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising
+    order with .5, which is the forecast itself; the others are put out beside it.
     """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())

@@ -26,7 +26,8 @@ LATER = (
 # in int16, 3 reals that stand for missing readings, and the 23 that lags reach back to.
 ROADS = {
     "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12),
-    "gru": (forecast_scenario, f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}', "int8_state16", 8 + 12 + 4 * 23, *LATER),
+    "gru": (
+        forecast_scenario, f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}', "int8_state16", 8 + 12 + 4 * 23, *LATER),
     "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None),
 }
 
