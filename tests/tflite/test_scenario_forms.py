@@ -110,7 +110,9 @@ def test_intervals_are_measured_gated_and_shown(road):
     assert gates["nrmse"]["measured"] == record["nrmse"]["quantized"]
     manifest = read(built.folder / "tflite" / "artifact.json")
     assert [one["name"] for one in manifest["outputs"]] == ["forecast", "quantile_10", "quantile_90"]
+    assert [one.get("ahead_seconds") for one in manifest["inputs"][0]["columns"]] == [None, None, 10800.0]
     page = (built.folder / "report.html").read_text()
+    assert "calendar, hour_of_day, 3 h ahead" in page.replace("\u00a0", " ")
     assert "80.00\u00a0% promised" in page and "lie in the shaded interval" in page
 
 
