@@ -169,8 +169,8 @@ class Forecast:
     `inputs`: the measured columns the network reads; all of them where none is named. What is not among them cannot
     enter a forecast, a fault of a target in particular; with lead 0 the network then is a virtual sensor.
     `lags`: the readings so long before the times that are forecast are fed too. `level`: what the network sees and
-    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising order
-    with .5, which is the forecast itself; the others are put out beside it.
+    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising
+    order with .5, which is the forecast itself; the others are put out beside it.
     """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())

@@ -53,6 +53,9 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
         except ValueError as error:  # NaN in the weights, an LSTM made for the other kind of state, ...
             raise UserError(f"{scenario.path}: {name} cannot be made: {error}") from error
         artifact.manifest.update(about)
+        for told, column in zip(artifact.manifest["inputs"][0]["columns"], scenario.inputs, strict=True):
+            if column.ahead_seconds:
+                told["ahead_seconds"] = column.ahead_seconds  # feed the value it will have then
         path = artifact.save(place)
         write_card(place, artifact.manifest, scenario=scenario, dataset=dataset)
         return path

@@ -231,6 +231,22 @@ def test_parity_says_whose_states_were_compared(tmp_path):
     assert "1 quantum" in text and "47 quanta" not in text, "the key figure is that of equal states"
 
 
+def test_forecast_report_says_intervals_and_what_is_published(tmp_path):
+    text = Page(read(write_report(*make_forecast(tmp_path)))).text.replace("\u00a0", " ")
+    for said in (
+        "NRMSE",
+        "within interval, 80.00 % promised",
+        "82.00 %",
+        "41.00 %",
+        "LSTM of others (published)",
+        "21.00 %",
+        "0.55",
+        "Published figures: their paper.",
+        "of them lie in the shaded interval",
+    ):
+        assert said in text, said
+
+
 def test_anomaly_report_says_the_figures(tmp_path):
     text = Page(read(write_report(*make_anomaly(tmp_path)))).text.replace("\u00a0", " ")
     for said in (

@@ -14,6 +14,7 @@ from tflite.validation_record import form_name, kernel_pairs
 STAGES = (*EVERY_STAGE[:-2], "bench", *EVERY_STAGE[-2:])
 AS_SHIPPED = 'activations = "int8"\nstate = "external"'
 INSIDE = 'state = "internal"'
+WIDE_STATE = f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}'
 # With lags, quantiles, a hidden layer and the calendar of a later time.
 LATER = (
     ("leads = [1, 3]", 'leads = [1, 3]\nlags = ["12h", "24h"]\nquantiles = [0.1, 0.5, 0.9]'),
@@ -26,7 +27,7 @@ LATER = (
 # in int16, 3 reals that stand for missing readings, and the 23 that lags reach back to.
 ROADS = {
     "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12),
-    "gru": (forecast_scenario, f'activations = "int8"\nstate_dtype = "int16"\n{INSIDE}', "int8_state16", 8 + 12 + 4 * 23, *LATER),
+    "gru": (forecast_scenario, WIDE_STATE, "int8_state16", 8 + 12 + 4 * 23, *LATER),
     "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None),
 }
 
@@ -109,7 +110,9 @@ def test_intervals_are_measured_gated_and_shown(road):
     assert gates["nrmse"]["measured"] == record["nrmse"]["quantized"]
     manifest = read(built.folder / "tflite" / "artifact.json")
     assert [one["name"] for one in manifest["outputs"]] == ["forecast", "quantile_10", "quantile_90"]
+    assert [one.get("ahead_seconds") for one in manifest["inputs"][0]["columns"]] == [None, None, 10800.0]
     page = (built.folder / "report.html").read_text()
+    assert "calendar, hour_of_day, 3 h ahead" in page.replace("\u00a0", " ")
     assert "80.00\u00a0% promised" in page and "lie in the shaded interval" in page
 
 

@@ -94,6 +94,8 @@ def _share(number, whole):
 def _column_row(column, statistics):
     known = statistics.get(column.get("name")) or {}
     role = f"calendar, {column['calendar']}" if column.get("calendar") else column.get("role", "input")
+    if column.get("ahead_seconds"):
+        role += f", {span_text(column['ahead_seconds'])} ahead"
     row = {"name": column.get("name", "-"), "unit": column.get("unit") or "", "role": role}
     for key in ("mean", "std", "min", "max"):
         row[key] = "" if known.get(key) is None else f"{known[key]:,.4g}"

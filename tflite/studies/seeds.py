@@ -34,6 +34,7 @@ from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
 
 SEEDS = (7, 8, 9)
+BESIDE = {"nrmse": "NRMSE", "coverage": "coverage"}  # of forecasts, beside the metric
 FORMS = (NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
 
 
@@ -115,15 +116,18 @@ def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, di
             figures, _ = judge_forecasts(scenario, encoding, artifacts, tested)
         else:
             figures, _ = judge_alarms(scenario, encoding, artifacts, streams, dataset)
-        return {name: figures["metric"][place] for place, name in names.items()}
+        beside = {name: figures[key] for key, name in BESIDE.items() if key in figures}
+        found = {name: figures["metric"][place] for place, name in names.items()}
+        return found | {f"{name}, {of}": values[at] for at, name in names.items() for of, values in beside.items()}
 
     return judge
 
 
 def _print(scenario: Scenario, records: list[dict]) -> None:
-    table = Table("form", *(f"seed {record['seed']}" for record in records), "mean", title=scenario.name)
+    table = Table("form", *(f"seed {record['seed']}" for record in records), "mean", "spread", title=scenario.name)
     for name in records[0]:
         if name != "seed":
             values = [record[name] for record in records]
-            table.add_row(name, *(f"{value:.4f}" for value in values), f"{np.mean(values):.4f}")
+            figures = (*values, np.mean(values), np.std(values, ddof=1))
+            table.add_row(name, *(f"{value:.4f}" for value in figures))
     Console().print(table)
