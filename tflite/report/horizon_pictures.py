@@ -49,8 +49,8 @@ def _gradient_picture(gradient, step_text):
 def _recall_picture(recall):
     means = {cell: np.mean(one["accuracy"], axis=0) for cell, one in recall["cells"].items()}
     seeds = max(len(one["accuracy"]) for one in recall["cells"].values())
-    reaches = ", ".join(
-        f"{CELL_NAMES.get(cell, cell)} {'no lag' if one['horizon'] is None else one['horizon']}"
+    reaches = "; ".join(
+        f"{CELL_NAMES.get(cell, cell)} {_reach_text(one['horizon'], recall['lags'][-1])}"
         for cell, one in recall["cells"].items()
     )
     caption = (
@@ -77,3 +77,9 @@ def _recall_picture(recall):
         end_labels(axes, ends)
 
     return draw_picture("recall", paint, alt=caption, caption=caption, wide_height=2.8, narrow_height=2.8)
+
+
+def _reach_text(horizon, longest):
+    if horizon is None:
+        return "none"
+    return f"{horizon}, the longest tried" if horizon == longest else str(horizon)

@@ -115,7 +115,8 @@ def _print(record: dict[str, Any]) -> None:
     table = Table("cell", *lags, "horizon", title=title)
     for cell, one in recall["cells"].items():
         means = np.mean(one["accuracy"], axis=0)
-        table.add_row(cell, *(f"{mean:.2f}" for mean in means), _steps(one["horizon"]))
+        least = "at least " if one["horizon"] == recall["lags"][-1] else ""
+        table.add_row(cell, *(f"{mean:.2f}" for mean in means), least + _steps(one["horizon"]))
     table.caption = f"mean of {len(SEEDS)} seeds; horizon: up to where {recall['level']:.0%} are right"
     Console().print(table)
     reach = f"{'at least ' if gradient['beyond'] else ''}{_steps(gradient['horizon'])}"
@@ -123,4 +124,4 @@ def _print(record: dict[str, Any]) -> None:
 
 
 def _steps(horizon: int | None) -> str:
-    return "none" if horizon is None else f"{horizon} steps"
+    return "none" if horizon is None else f"{horizon} step{'' if horizon == 1 else 's'}"
