@@ -66,15 +66,15 @@ def step_weights(layers: list) -> StepWeights:
     if len(recurrent) != 1 or not heads:
         found = ", ".join(type(layer).__name__ for layer in layers)
         raise ValueError(f"expected one of {', '.join(OPERATORS)} and at least one Dense, got {found}")
-    hidden = next((layer.get_weights() for layer in heads if layer.name == HIDDEN), [None, None])
-    past = (HIDDEN, FOLLOWING) if hidden[0] is not None else ()
+    hidden = [weight for name in HIDDEN for layer in heads if layer.name == name for weight in layer.get_weights()]
+    past = (*HIDDEN, FOLLOWING) if hidden else ()
     heads = [layer.get_weights() for layer in heads if layer.name not in past]
     return StepWeights(
         type(recurrent[0]).__name__,
         *recurrent[0].get_weights(),
         np.concatenate([weights[0] for weights in heads], axis=1),
         np.concatenate([weights[1] for weights in heads]),
-        *hidden,
+        *([np.concatenate(hidden[:2]), hidden[2]] if hidden else []),
     )
 
 
