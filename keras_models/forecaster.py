@@ -7,7 +7,7 @@ from pipeline.scenario import ModelSettings
 
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "simple_rnn": keras.layers.SimpleRNN}
 
-HIDDEN, FOLLOWING = "hidden", "following"  # layers by name
+HIDDEN, FOLLOWING = ("hidden_of_state", "hidden_of_features"), "following"  # layers by name
 
 
 def build_forecaster(settings: ModelSettings, encoding: FeatureEncoding) -> keras.Model:
@@ -22,8 +22,10 @@ def build_forecaster(settings: ModelSettings, encoding: FeatureEncoding) -> kera
     state = CELLS[settings.cell](settings.units, return_sequences=True, name=settings.cell)(features)
     seen = state
     if settings.hidden:
-        seen = keras.layers.Concatenate(name="state_and_features")([state, features])
-        seen = keras.layers.Dense(settings.hidden, activation="relu", name=HIDDEN)(seen)
+        # Two products and their sum: state and features are of different ranges, and side by side would share one.
+        parts = [keras.layers.Dense(settings.hidden, use_bias=False, name=HIDDEN[0])(state),
+                 keras.layers.Dense(settings.hidden, name=HIDDEN[1])(features)]  # fmt: skip
+        seen = keras.layers.Activation("relu", name="hidden")(keras.layers.Add(name="hidden_sum")(parts))
     forecast = keras.layers.Dense(encoding.outputs, name="forecast")(seen)
     following = keras.layers.Dense(encoding.measured, name=FOLLOWING)(state)
     quantiles = [keras.layers.Dense(encoding.outputs, name=quantile_name(q))(seen) for q in encoding.quantiles]

@@ -66,15 +66,15 @@ def step_weights(layers: list) -> StepWeights:
     if len(recurrent) != 1 or not heads:
         found = ", ".join(type(layer).__name__ for layer in layers)
         raise ValueError(f"expected one of {', '.join(OPERATORS)} and at least one Dense, got {found}")
-    hidden = next((layer.get_weights() for layer in heads if layer.name == HIDDEN), [None, None])
-    past = (HIDDEN, FOLLOWING) if hidden[0] is not None else ()
+    hidden = [weight for name in HIDDEN for layer in heads if layer.name == name for weight in layer.get_weights()]
+    past = (*HIDDEN, FOLLOWING) if hidden else ()
     heads = [layer.get_weights() for layer in heads if layer.name not in past]
     return StepWeights(
         type(recurrent[0]).__name__,
         *recurrent[0].get_weights(),
         np.concatenate([weights[0] for weights in heads], axis=1),
         np.concatenate([weights[1] for weights in heads]),
-        *hidden,
+        *([np.concatenate(hidden[:2]), hidden[2]] if hidden else []),
     )
 
 
@@ -194,11 +194,12 @@ def _window_model(weights: StepWeights, steps: int) -> onnx.ModelProto:
     nodes = [
         helper.make_node(operator, ["sequence", "W", "R", "B"], ["", "h"], hidden_size=weights.units, **options),
         _node("Squeeze", ["h", "time_axis"], "state"),
-        _node("Gemm", ["state", "head_kernel", "head_bias"], "y"),
+        *([] if weights.hidden_kernel is None else [_node("Gather", ["sequence", "last"], "x")]),
+        *_heads("x", weights, "y"),
     ]
     inputs = [_info("sequence", [steps, 1, weights.kernel.shape[0]])]
     outputs = [_info("y", [1, weights.head_kernel.shape[1]])]
-    constants = [_initializer(key, values) for key, values in _constants(weights).items()]
+    constants = [_initializer(key, values) for key, values in (_constants(weights) | {"last": np.array(-1)}).items()]
     graph = helper.make_graph(nodes, "window", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
@@ -256,18 +257,19 @@ def _nodes(source: str, weights: StepWeights, result: str) -> list[onnx.NodeProt
         _node("Unsqueeze", [source, "time_axis"], "sequence"),
         recurrent,
         _node("Squeeze", ["h_next", "time_axis"], "state"),
-        *_hidden(source, weights),
-        _node("Gemm", ["state" if weights.hidden_kernel is None else "seen", "head_kernel", "head_bias"], result),
+        *_heads(source, weights, result),
     ]
 
 
-def _hidden(source: str, weights: StepWeights) -> list[onnx.NodeProto]:
+def _heads(source: str, weights: StepWeights, result: str) -> list[onnx.NodeProto]:
+    """From the state, and from x where there is a hidden layer."""
     if weights.hidden_kernel is None:
-        return []
+        return [_node("Gemm", ["state", "head_kernel", "head_bias"], result)]
     return [
         helper.make_node("Concat", ["state", source], ["state_and_x"], axis=1),
         _node("Gemm", ["state_and_x", "hidden_kernel", "hidden_bias"], "hidden"),
         _node("Relu", ["hidden"], "seen"),
+        _node("Gemm", ["seen", "head_kernel", "head_bias"], result),
     ]
 
 

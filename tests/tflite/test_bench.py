@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from keras_models.feature_encoding import FeatureEncoding
+from keras_models.forecaster import build_forecaster
+from pipeline.scenario import ModelSettings
 from tflite import bench_runtimes, window_rivals
 from tflite.budgets import check_budgets
 from tflite.conversion import convert
@@ -54,6 +57,20 @@ def test_onnx_equals_keras(network, rival_class):
     np.testing.assert_allclose(stepped(rival, xs), expected, atol=1e-5, rtol=0)
     rival.reset()
     np.testing.assert_allclose(stepped(rival, xs), expected, atol=1e-5, rtol=0)
+
+
+def test_onnx_equals_a_forecaster_with_a_hidden_layer():
+    """All outputs but `following`, which the rival is spared."""
+    encoding = FeatureEncoding(
+        columns=("speed", "load"), units=("m/s", "N"), mean=(0.0, 0.0), std=(1.0, 1.0), readings=None, cycles=(),
+        advance=(), targets=(0,), leads=(1, 3), non_negative=False, quantiles=(0.1, 0.9))  # fmt: skip
+    settings = ModelSettings(cell="gru", units=7, epochs=1, batch=1, learning_rate=1.0, patience=1, hidden=6)
+    network = build_forecaster(settings, encoding)
+    xs = np.random.default_rng(0).normal(size=(STEPS, encoding.width)).astype(np.float32)
+    forecast, _, *quantiles = (np.asarray(head)[0] for head in network(xs[None]))
+    expected, weights = np.concatenate([forecast, *quantiles], axis=1), step_weights(network.layers)
+    np.testing.assert_allclose(stepped(OnnxStep(onnx_step(weights)), xs), expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(OnnxWindow(weights, STEPS).run(xs), expected[-1], atol=1e-5, rtol=0)
 
 
 def random_weights(cell="GRU", features=FEATURES):
