@@ -291,7 +291,7 @@ class Scenario:
 
     name: str
     path: Path
-    task: str = entry(toml.choice("forecast", "anomaly"))  # "translate": another class
+    task: str = entry(toml.choice("forecast", "anomaly", "translate"))  # the last is read as a TextScenario
     seed: int = entry(toml.whole(0, 2**31 - 1))
     data: DataSource = entry(toml.table_of(DataSource))
     fleet: FleetSettings | None = entry(toml.table_of(FleetSettings), default=None)

@@ -182,7 +182,8 @@ def _latency_ratio(record, bench):
 
 def _bleu_loss(record, bench):
     """Points of BLEU between float and quantized, whichever is better, on the same sentences."""
-    return abs(_number(record, "metric", "float") - _number(record, "metric", "quantized"))
+    reference, value = _number(record, "metric", "float"), _number(record, "metric", "quantized")
+    return abs(reference - value) if _is_finite(reference) and _is_finite(value) else math.nan
 
 
 def _window_ratio(record, bench):

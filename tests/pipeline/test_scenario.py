@@ -57,7 +57,7 @@ def test_calendar_columns_are_known_in_advance(job):
         ("seed = 1", "", "seed: missing; required here: task, seed"),
         ("seed = 1", 'seed = "one"', 'seed: expected a whole number from 0 to 2147483647, got "one"'),
         ("seed = 1", "seed = true", "seed: expected a whole number from 0 to 2147483647, got True"),
-        ('task = "forecast"', 'task = "forcast"', 'task: expected one of forecast, anomaly, got "forcast"'),
+        ('task = "forecast"', 'task = "forcast"', 'task: expected one of forecast, anomaly, translate, got "forcast"'),
         ('task = "forecast"', 'task = "anomaly"', "anomaly: missing"),
         ('path = "rows"', "", "data: expected exactly one of the keys set"),
         ('path = "rows"', 'path = "rows"\nset = "skab"', "data: expected exactly one of the keys set"),

@@ -1,26 +1,43 @@
 """What a translator must beat: looked up, word by word, not translated at all."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 ROUNDS = 5  # of expectation maximization
+COMMON = 1000  # sentences
+UNSEEN = 10.0  # how rare what no training sentence has is taken to be, in nats
 
 
 def retrieval(training: Mapping[str, Sequence[str]], sources: Sequence[str]) -> list[str]:
-    """The first translation of the training sentence most like each, by shared words over all words (Jaccard)."""
-    words = {source: frozenset(source.split()) for source in sorted(training)}
+    """The first translation of the training sentence most like each: by letters, pairs and triples of them that both
+    have over all that one has, each weighted by how rare it is.
+    """
+    pieces = {source: _pieces(source) for source in sorted(training)}
+    counts = Counter(piece for found in pieces.values() for piece in found)
+    rarity = {piece: math.log(len(pieces) / count) for piece, count in counts.items()}
     holding = defaultdict(list)
-    for source, known in words.items():
-        for word in known:
-            holding[word].append(source)
-    return [training[_nearest(frozenset(source.split()), words, holding)][0] for source in sources]
+    for source, found in pieces.items():
+        for piece in found:
+            if counts[piece] <= COMMON:  # what is everywhere tells nothing and costs most
+                holding[piece].append(source)
+    weights = {source: sum(rarity[piece] for piece in found) for source, found in pieces.items()}
+    return [training[_nearest(_pieces(source), holding, rarity, weights)][0] for source in sources]
 
 
-def _nearest(wanted: frozenset, words: Mapping[str, frozenset], holding: Mapping[str, list[str]]) -> str:
-    shared = Counter(source for word in sorted(wanted) for source in holding.get(word, ()))
-    if not shared:
-        return next(iter(words))
-    return max(shared, key=lambda source: (shared[source] / len(wanted | words[source]), source))
+def _pieces(sentence: str) -> set[str]:
+    text = f" {sentence} "
+    return {text[i : i + size] for size in (1, 2, 3) for i in range(len(text) - size + 1)}
+
+
+def _nearest(wanted: set[str], holding: Mapping, rarity: Mapping[str, float], weights: Mapping[str, float]) -> str:
+    shared = defaultdict(float)
+    for piece in sorted(wanted):
+        for source in holding.get(piece, ()):
+            shared[source] += rarity[piece]
+    own = sum(rarity.get(piece, UNSEEN) for piece in wanted)
+    likeness = {source: both / (weights[source] + own - both) for source, both in shared.items()}
+    return max(likeness, key=lambda source: (likeness[source], source), default=next(iter(weights)))
 
 
 def word_by_word(training: Mapping[str, Sequence[str]], sources: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 import edgernn
 from pipeline.text.unigram import END, START, UnigramTokenizer
 from tflite.translation.litert_translator import LiteRTTranslator
+from tflite.translation.simple_rivals import retrieval, word_by_word
 from tflite.translation.translation_quality import bleu, exact_match, identity, token_identity
 from tflite.translation.translator_artifact import read_translator
 
@@ -149,3 +150,10 @@ def test_quality():
     assert exact_match(["a cat sat down .", "go ."], references) == 0.5
     assert identity([(1, 2), (3,)], [(1, 2), (3, 4)]) == 0.5
     assert token_identity([(1, 2), (3,)], [(1, 2), (3, 4)]) == 0.75
+
+
+def test_simple_rivals():
+    training = {"a red dog": ["un chien rouge"], "a red cat": ["un chat rouge"], "the old dog": ["le vieux chien"]}
+    assert retrieval(training, ["a red dogs", "the old cat dog"]) == ["un chien rouge", "le vieux chien"]
+    assert retrieval(training, ["%"])[0] in [targets[0] for targets in training.values()]  # like none
+    assert word_by_word(training, ["red dog thing"]) == ["rouge chien thing"]
