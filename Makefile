@@ -21,7 +21,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware android-assets android-test apk system-packages slow seeds long-run fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware android-assets android-test android-screenshots apk system-packages slow seeds long-run fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -117,11 +117,20 @@ LITERT = $(CURDIR)/$(wildcard .venv/lib/python3*/site-packages/ai_edge_litert/li
 
 android-test: android-assets ## the Android app without a phone: compiled, and tested with LiteRT of this machine (Maven, Java 17, aapt2)
 	$(MVN) test -Dlitert.library=$(LITERT)
+	@grep --count --invert-match --extended-regexp '^\s*$$|^\s*(//|/?\*)' android_demo/app/src/main/kotlin/dev/edgernn/demo/*.kt | \
+		awk -F: '{ lines += $$2 } END { print "the app: " lines " lines of Kotlin"; exit lines >= 1500 }'
 
-PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+android-screenshots: android-test ## the pictures of the README, drawn anew
+	cp android_demo/jvm/app/target/screenshots/{live,live_dark,forecast,translate,models,bench}.png android_demo/screenshots/
 
-system-packages: ## compilers, cross-compiler and emulator of Debian or Ubuntu, where they are missing (as root)
-	@command -v gcc g++ clang arm-none-eabi-gcc qemu-system-arm > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
+apk: android-assets ## a signed debug APK without an Android SDK (D8, aapt2, zipalign, apksigner)
+	$(MVN) package -Papk -Dmaven.test.skip=true -Dlitert.library=$(LITERT)
+
+PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+	aapt zipalign apksigner maven openjdk-17-jdk-headless
+
+system-packages: ## compilers, cross-compiler, emulator, Android's packers of Debian or Ubuntu, where they are missing (as root)
+	@type -P gcc g++ clang arm-none-eabi-gcc qemu-system-arm aapt2 zipalign apksigner mvn keytool > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
 		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES); }
 
 slow: env ## how slow states stall, in every integer form (5 minutes)
@@ -156,4 +165,4 @@ lock: env ## write requirements.lock and installer.lock anew from pyproject.toml
 	.venv/bin/uv pip compile --group pyproject.toml:installer --universal --python-version 3.11 --generate-hashes --no-header --quiet -o installer.lock
 
 clean: ## remove what was built, keep the environment
-	rm -rf build
+	rm -rf build android_demo/jvm/*/target $(ASSETS)
