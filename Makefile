@@ -21,7 +21,7 @@ PIPELINE := $(shell find pipeline -name '*.py')
 KERAS := $(shell find keras_models -name '*.py')
 TFLITE := $(shell find tflite -name '*.py' -not -path '*/report/*')
 
-.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 android-assets android-test apk system-packages slow seeds long-run horizon against-transformer fault-limits nightly engines lint lock clean
+.PHONY: all help env run $(SCENARIOS) test gates bench matrix generated-c firmware arm64 android-assets android-test android-screenshots apk system-packages slow seeds long-run horizon against-transformer fault-limits nightly engines lint lock clean
 
 all: run
 
@@ -120,6 +120,14 @@ LITERT = $(CURDIR)/$(wildcard .venv/lib/python3*/site-packages/ai_edge_litert/li
 
 android-test: android-assets ## the Android app without a phone: compiled, and tested with LiteRT of this machine (Maven, Java 17, aapt2)
 	$(MVN) test -Dlitert.library=$(LITERT)
+	@grep --count --invert-match --extended-regexp '^\s*$$|^\s*(//|/?\*)' android_demo/app/src/main/kotlin/dev/edgernn/demo/*.kt | \
+		awk -F: '{ lines += $$2 } END { print "the app: " lines " lines of Kotlin"; exit lines >= 1500 }'
+
+android-screenshots: android-test ## the pictures of the README, drawn anew
+	cp android_demo/jvm/app/target/screenshots/{live,live_dark,forecast,translate,models,bench}.png android_demo/screenshots/
+
+apk: android-assets ## a signed debug APK without an Android SDK (D8, aapt2, zipalign, apksigner)
+	$(MVN) package -Papk -Dmaven.test.skip=true -Dlitert.library=$(LITERT)
 
 
 build/arm64/root: tflite/arm64/wheels.lock tflite/arm64/unpack.sh | .venv/ready
@@ -127,12 +135,13 @@ build/arm64/root: tflite/arm64/wheels.lock tflite/arm64/unpack.sh | .venv/ready
 	@touch $@
 
 # The compiler's sanitizers are a package of its version; a compilation tells whether they are there.
-PROGRAMS := gcc g++ clang arm-none-eabi-gcc qemu-system-arm aarch64-linux-gnu-gcc qemu-aarch64
+PROGRAMS := gcc g++ clang arm-none-eabi-gcc qemu-system-arm aarch64-linux-gnu-gcc qemu-aarch64 \
+	aapt2 zipalign apksigner mvn keytool
 PACKAGES := gcc g++ libc6-dev clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user aapt zipalign apksigner maven openjdk-17-jdk-headless
 
-system-packages: ## compilers, cross-compilers and emulators of Debian or Ubuntu, where they are missing (as root)
-	@command -v $(PROGRAMS) > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
+system-packages: ## compilers, cross-compilers, emulators and Android's packers of Debian or Ubuntu, where they are missing (as root)
+	@type -P $(PROGRAMS) > /dev/null && test -e /usr/lib/arm-none-eabi/newlib || \
 		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES); }
 	@echo 'int main(void) { return 0; }' | clang -fsanitize=address -x c -o /dev/null - 2> /dev/null || \
 		{ apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends \
@@ -176,4 +185,4 @@ lock: env ## write requirements.lock and installer.lock anew from pyproject.toml
 	.venv/bin/uv pip compile --group pyproject.toml:installer --universal --python-version 3.11 --generate-hashes --no-header --quiet -o installer.lock
 
 clean: ## remove what was built, keep the environment
-	rm -rf build
+	rm -rf build android_demo/jvm/*/target $(ASSETS)

@@ -1,6 +1,7 @@
 package dev.edgernn.demo
 
 import androidx.test.platform.app.InstrumentationRegistry
+import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -36,6 +37,18 @@ class GoldenStreamDeviceTest {
             val session = LiveSession(artifact, stream).apply { advance(recording.size) }
             val on = recording.outputs["alarm"]?.map { it[0] > 0.5f } ?: recording.outputs.getValue("score").map { it[0] >= 1f }
             assertEquals(recording.time.filterIndexed { row, _ -> on[row] && (row == 0 || !on[row - 1]) }, session.alarms.map { it.begin })
+        }
+    }
+
+    @Test
+    fun translationsArePythons() {
+        for (artifact in reader.folders.map(reader::read).filter { it.manifest.task == Demo.TRANSLATION }) {
+            val translator = Translator(artifact, LiteRtEngine(artifact.model, Kernels.EXACT))
+            val pairs = JSONObject(assets.open("${artifact.folder}/pairs.json").use { String(it.readBytes()) })
+            for (pair in pairs.getJSONArray("pairs").objects()) {
+                val written = translator.tokenizer.decode(translator.translate(pair.getString("sentence")))
+                assertEquals(pair.getString("translation"), written)
+            }
         }
     }
 

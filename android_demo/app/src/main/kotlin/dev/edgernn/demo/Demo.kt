@@ -5,8 +5,12 @@ import android.os.Bundle
 import java.util.concurrent.Executor
 import java.util.concurrent.Executors
 
-/** Where the app's parts come from; a test puts others in their place. Nothing is read or started before it is asked for. */
+/** Where the app's parts come from; a test puts others in their place. Nothing is read before it is asked for. */
 open class DemoApplication : Application() {
+    /** What was loaded lives as long as the process, so that a rotation loads nothing; set in the background. */
+    @Volatile
+    var demo: Demo? = null
+
     /** All reading, loading, timing and translating, one after the other. */
     open val background: Executor by lazy { Executors.newSingleThreadExecutor() }
     open val engines = EngineFactory(::LiteRtEngine)

@@ -20,7 +20,6 @@ class MainActivity : Activity() {
     private lateinit var palette: Palette
     private lateinit var tabs: LinearLayout
     private lateinit var content: FrameLayout
-    private var demo: Demo? = null
     private var screens = emptyList<Screen>()
     private var shown = 0
     private var resumed = false
@@ -33,17 +32,13 @@ class MainActivity : Activity() {
         content = FrameLayout(this)
         setContentView(frame())
         shown = saved?.getInt(SHOWN) ?: 0
-        @Suppress("DEPRECATION") // kept for the framework's own Activity: nothing else outlives a rotation without a library
-        (lastNonConfigurationInstance as Demo?)?.let { show(it, saved) } ?: load(saved)
+        app.demo?.let { show(it, saved) } ?: load(saved)
     }
-
-    @Deprecated("see onCreate")
-    override fun onRetainNonConfigurationInstance(): Any? = demo
 
     override fun onSaveInstanceState(out: Bundle) {
         super.onSaveInstanceState(out)
         out.putInt(SHOWN, shown)
-        demo?.let { out.putBundle(SESSIONS, it.save()) }
+        app.demo?.let { out.putBundle(SESSIONS, it.save()) }
         screens.forEach { screen -> out.putBundle(screen.name, Bundle().also(screen::save)) }
     }
 
@@ -64,16 +59,14 @@ class MainActivity : Activity() {
 
     private fun load(saved: Bundle?) {
         content.addView(TextView(this).apply { text = "Loading ..."; setPadding(padding, padding, padding, padding) })
-        val (files, engines) = app.files to app.engines
         app.background.execute {
-            val loaded = DemoLoader(files, engines).load()
-            saved?.getBundle(SESSIONS)?.let(loaded::restore)
+            val loaded = app.demo ?: DemoLoader(app.files, app.engines).load().also { saved?.getBundle(SESSIONS)?.let(it::restore) }
+            app.demo = loaded
             runOnUiThread { if (!isDestroyed) show(loaded, saved) }
         }
     }
 
     private fun show(loaded: Demo, saved: Bundle?) {
-        demo = loaded
         screens = screensOf(loaded)
         screens.forEach { screen -> saved?.getBundle(screen.name)?.let(screen::restore) }
         tabs.removeAllViews()

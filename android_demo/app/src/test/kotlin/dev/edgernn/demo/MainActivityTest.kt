@@ -47,6 +47,11 @@ class MainActivityTest {
         shadowOf(Looper.getMainLooper()).idle()
     }
 
+    private fun ActivityController<MainActivity>.endProcess() {
+        pause().stop().destroy()
+        app.demo = null
+    }
+
     private fun ActivityController<MainActivity>.faster() {
         press(texts().first { it.endsWith("rows/s") })
     }
@@ -174,12 +179,14 @@ class MainActivityTest {
 
     @Test
     fun `the end of the process loses no step`() {
-        val undisturbed = started().also { it.faster(); pass(4) }.texts()
+        val whole = started().also { it.faster(); pass(4) }
+        val undisturbed = whole.texts()
+        whole.endProcess()
         val first = started().also { it.faster(); pass(1) }
         val saved = Bundle().also { first.saveInstanceState(it) }
         val parcel = Parcel.obtain().apply { writeBundle(saved); setDataPosition(0) }
         assertTrue("a bundle may hold a megabyte, this one ${parcel.dataSize()} bytes", parcel.dataSize() < 200_000)
-        first.pause().stop().destroy()
+        first.endProcess()
         val second = started(parcel.readBundle(javaClass.classLoader))
         assertFalse("it was not at the end", second.texts() == undisturbed)
         pass(4)
