@@ -129,7 +129,6 @@ android-screenshots: android-test ## the pictures of the README, drawn anew
 apk: android-assets ## a signed debug APK without an Android SDK (D8, aapt2, zipalign, apksigner)
 	$(MVN) package -Papk -Dmaven.test.skip=true -Dlitert.library=$(LITERT)
 
-
 build/arm64/root: tflite/arm64/wheels.lock tflite/arm64/unpack.sh | .venv/ready
 	tflite/arm64/unpack.sh $(@D) $< .venv/bin/uv
 	@touch $@
