@@ -140,3 +140,10 @@ def test_too_many_bad_rows(tmp_path, capsys):
 def test_commands_for_streams_refuse_a_translation(tmp_path, capsys, command):
     assert edgernn.main([command, str(translation_scenario(tmp_path)), "--build", str(tmp_path)]) == 2
     assert f'task: `edgernn {command}` is for "forecast" and "anomaly"' in capsys.readouterr().err
+
+
+def test_attention_and_an_int16_state_do_not_go_together(tmp_path, capsys):
+    attention = "embedding = 12", "embedding = 12\nattention = true"
+    state = 'activations = "int8"', 'activations = "int8"\nstate_dtype = "int16"'
+    assert edgernn.main(["preprocess", str(translation_scenario(tmp_path, attention, state))]) == 2
+    assert "quantization.state_dtype: goes without attention" in capsys.readouterr().err

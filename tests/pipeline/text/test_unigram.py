@@ -87,3 +87,10 @@ def test_too_many_pieces_for_the_text():
         train_subwords(SENTENCES, 4000, 10)
 
 
+
+
+def test_an_unknown_character_costs_more_than_any_piece():
+    pieces = [*((text, 0.0) for text in CONTROL), ("\u2581", -1.0), ("ab", -15.0), ("b", -1.0)]
+    ours = UnigramTokenizer(tuple(pieces), 8)
+    assert ours.encode("ab") == [4, 5]  # -16; unknown and "b" would be -1 - 25 - 1
+    assert ours.encode("cb") == [4, UNKNOWN, 6]
