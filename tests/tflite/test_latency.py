@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tflite import latency
-from tflite.latency import WARM_UP_STEPS, interleaved_ratio, percentiles, ratio_figures, step_latency
+from tflite.latency import WARM_UP_STEPS, Racer, interleaved_ratio, percentiles, race, ratio_figures, step_latency
 
 
 class Clock:
@@ -75,3 +75,21 @@ def test_interleaved_ratio_takes_turns(clock):
     assert figures == {"ours": 1.0, "rival": 4.0, "ratio": {"min": 0.25, "median": 0.25, "max": 0.25}}
     # warm-up of both, then: ours rival | rival ours | ours rival | rival ours
     assert order == ["ours", "rival", "ours", "rival", "ours", "rival", "ours"]
+
+
+def test_a_race_takes_turns_and_keeps_every_call(clock):
+    order = []
+
+    def racer(name, cost, xs, calls):
+        def step(x):
+            clock.now += cost * x
+            order.append((name, x))
+
+        return Racer(name, step, xs, calls)
+
+    times = race([racer("a", 10, [1, 2, 3], 2), racer("b", 100, [1], 1)], rounds=3)
+    assert {name: [list(calls) for calls in rounds] for name, rounds in times.items()} == {
+        "a": [[10, 20], [30, 10], [20, 30]], "b": [[100], [100], [100]]
+    }  # fmt: skip
+    warmed = [("a", 1), ("a", 2), ("b", 1)]
+    assert order == [*warmed, ("a", 1), ("a", 2), ("b", 1), ("b", 1), ("a", 3), ("a", 1), ("a", 2), ("a", 3), ("b", 1)]

@@ -169,7 +169,7 @@ def badge(scenario, gates):
 
     if gates is None:
         return f"Budgets not checked yet: run edgernn gates {scenario.path.name}"
-    sentence = verdict(scenario.name, [SimpleNamespace(**gate) for gate in gates])
+    sentence = verdict(scenario.name, [SimpleNamespace(**{"skipped": False, **gate}) for gate in gates])
     sentence = sentence.removeprefix(f"{scenario.name}: ")
     return sentence[0].upper() + sentence[1:]
 

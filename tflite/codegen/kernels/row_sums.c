@@ -8,6 +8,8 @@
 #include <arm_mve.h>
 #elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
 #include <arm_acle.h>
+#elif defined(__aarch64__) && defined(__ARM_NEON) && defined(__GNUC__)
+#include <arm_neon.h>
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #elif defined(__SSE2__)
@@ -130,7 +132,21 @@ static void row_sums(const int16_t *x, const int16_t *pairs, const int32_t *star
         sums[1] = (sums[1] - sums[0]) >> 8;
         sums[3] = (sums[3] - sums[2]) >> 8;
 #else
-#if defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
+#if defined(__aarch64__) && defined(__ARM_NEON) && defined(__GNUC__)
+        int32x4_t both = vdupq_n_s32(0), even = both; /* upper, lower, each of even and of odd columns */
+        for (; left >= 4; left -= 4, values += 4, pairs += 8) {
+            const int32x2_t four = vreinterpret_s32_s16(vld1_s16(values));
+            const int16x8_t a = vreinterpretq_s16_s32(vcombine_s32(vdup_lane_s32(four, 0), vdup_lane_s32(four, 1)));
+            const int16x8_t b = vld1q_s16(pairs), low = vshrq_n_s16(vshlq_n_s16(b, 8), 8);
+            both = vmlal_high_s16(vmlal_s16(both, vget_low_s16(a), vget_low_s16(b)), a, b);
+            even = vmlal_high_s16(vmlal_s16(even, vget_low_s16(a), vget_low_s16(low)), a, low);
+        }
+        const int32x4_t whole = vpaddq_s32(both, even);
+        upper += vgetq_lane_s32(whole, 0);
+        lower += vgetq_lane_s32(whole, 1);
+        even_upper += vgetq_lane_s32(whole, 2);
+        even_lower += vgetq_lane_s32(whole, 3);
+#elif defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
         for (; left >= 4; left -= 4) {
             int32_t a, b, c, d, e, f; /* two integers each */
             __asm("ldrd %0, %1, [%2], #8" : "=r"(a), "=r"(d), "+r"(values) : : "memory");
