@@ -119,12 +119,12 @@ $(ASSETS)/index.json: $(ANDROID_SCENARIOS:%=build/%/gates.json) $(wildcard tflit
 LITERT = $(CURDIR)/$(wildcard .venv/lib/python3*/site-packages/ai_edge_litert/libLiteRt.so)
 
 android-test: android-assets ## the Android app without a phone: compiled, and tested with LiteRT of this machine (Maven, Java 17, aapt2)
-	$(MVN) test -Dlitert.library=$(LITERT)
+	$(MVN) test -Dlitert.library=$(LITERT) 2>&1 | sed --regexp-extended '/^(INFO|WARNING): /d'  # LiteRT says how it starts
 	@grep --count --invert-match --extended-regexp '^\s*$$|^\s*(//|/?\*)' android_demo/app/src/main/kotlin/dev/edgernn/demo/*.kt | \
 		awk -F: '{ lines += $$2 } END { print "the app: " lines " lines of Kotlin"; exit lines >= 1500 }'
 
 android-screenshots: android-test ## the pictures of the README, drawn anew
-	cp android_demo/jvm/app/target/screenshots/{live,live_dark,forecast,translate,models,bench}.png android_demo/screenshots/
+	cp android_demo/jvm/app/target/screenshots/*.png android_demo/screenshots/
 
 apk: android-assets ## a signed debug APK without an Android SDK (D8, aapt2, zipalign, apksigner)
 	$(MVN) package -Papk -Dmaven.test.skip=true -Dlitert.library=$(LITERT)

@@ -14,8 +14,9 @@ from tflite.runtimes import load_model
 
 BINS = {"anomaly": 1800, "forecast": 504}
 BEFORE_FAULT = 900
-# Bins, of a stream of 1,800, in which rows or a reading are lost: a hole that is bridged, a gap, a silent sensor.
-HOLE, GAP, SILENT = 300, 100, 450
+# Where rows or readings are lost, as shares of the bins: a gap, a hole that is bridged, a silent sensor.
+GAP, HOLE, SILENT = 1 / 18, 1 / 4, 1 / 3
+SILENT_BINS = 30
 
 
 def demo_recording(scenario: Scenario, artifact: Artifact, dataset_folder) -> Recording:
@@ -38,7 +39,8 @@ def demo_recording(scenario: Scenario, artifact: Artifact, dataset_folder) -> Re
 
 
 def _pieces(scenario: Scenario, streams: Iterator[RecordedStream]) -> Iterator[RecordedStream]:
-    """Of each stream the part around its first labelled fault in the test part, else the beginning of that part."""
+    """Of each stream the first labelled fault of its test part with the run-up, which may lie before that part; where
+    none is labelled, the beginning of the test part."""
     for stream in streams:
         tested = np.flatnonzero(stream.tested)
         if not len(tested):
@@ -56,9 +58,10 @@ def _answered(scenario: Scenario, artifact: Artifact, stream: RecordedStream) ->
     kept = stream.observed[:bins].copy()
     if scenario.task == "anomaly":
         longest = max_gap_ms // step_ms
-        x[SILENT : SILENT + 30, 0] = np.nan
-        kept[HOLE : HOLE + longest // 2] = False
-        kept[GAP : GAP + 3 * longest] = False
+        gap, hole, silent = (int(share * bins) for share in (GAP, HOLE, SILENT))
+        x[silent : silent + SILENT_BINS, 0] = np.nan
+        kept[hole : hole + longest // 2] = False
+        kept[gap : gap + 3 * longest] = False
     time, x = time[kept], x[kept]
     said = replay(load_model(artifact.tflite, kernels="builtin"), time, x, step_ms, max_gap_ms)
     return Recording(time, x, said, {name: values[kept] for name, values in labels.items()})

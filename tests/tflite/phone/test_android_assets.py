@@ -1,4 +1,4 @@
-"""What the Android app is given: the files, their sums, and a recording whose answers another way of stepping confirms."""
+"""What the Android app is given: the files, their sums, and a recording whose answers are stepped anew by hand."""
 
 import hashlib
 import json

@@ -44,7 +44,8 @@ class Manifest(json: JSONObject) {
 
     /** Of a forecast: its targets (lead after lead, each with every target) and the first of its leads, in steps. */
     val targets = json.optJSONArray("outputs").objects().flatMap { it.optJSONArray("targets").strings() }
-    val firstLead = json.optJSONArray("outputs").objects().firstNotNullOfOrNull { it.optJSONArray("leads") }?.getInt(0) ?: 1
+    val firstLead =
+        json.optJSONArray("outputs").objects().firstNotNullOfOrNull { it.optJSONArray("leads") }?.getInt(0) ?: 1
 }
 
 /** A model with everything beside it, read and checked. */
@@ -59,15 +60,14 @@ class Artifact(
 /** Reads what `make android-assets` wrote; whatever does not fit is a [BadArtifact]. */
 class ArtifactReader(private val assets: Assets) {
     private val sums: JSONObject by lazy {
-        val index = json(INDEX, String(content(INDEX)))
-        checkFormat(INDEX, index)
-        index.optJSONObject("folders") ?: throw BadArtifact("$INDEX: damaged, no folders; $REMEDY")
+        checked(INDEX, String(content(INDEX))).optJSONObject("folders")
+            ?: throw BadArtifact("$INDEX: damaged, no folders; $REMEDY")
     }
 
     val folders: List<String> get() = sums.keys().asSequence().toList().sorted()
 
     fun read(folder: String): Artifact = try {
-        val manifest = json("$folder/$MANIFEST", text(folder, MANIFEST)).let { checkFormat("$folder/$MANIFEST", it); Manifest(it) }
+        val manifest = Manifest(checked("$folder/$MANIFEST", text(folder, MANIFEST)))
         val model = bytes(folder, manifest.file)
         checkHash("$folder/${manifest.file}", model, manifest.sha256)
         val card = json("$folder/$CARD", text(folder, CARD))
@@ -78,10 +78,11 @@ class ArtifactReader(private val assets: Assets) {
 
     private fun recording(folder: String): Recording? {
         if (!sums.getJSONObject(folder).has(RECORDING)) return null
-        val index = json("$folder/$RECORDING", text(folder, RECORDING)).also { checkFormat("$folder/$RECORDING", it) }
+        val index = checked("$folder/$RECORDING", text(folder, RECORDING))
         val content = bytes(folder, "recording.bin")
         if (content.size != index.getInt("bytes")) {
-            throw BadArtifact("$folder/recording.bin: ${content.size} bytes, $RECORDING says ${index.getInt("bytes")}; $REMEDY")
+            val expected = index.getInt("bytes")
+            throw BadArtifact("$folder/recording.bin: ${content.size} bytes, $RECORDING says $expected; $REMEDY")
         }
         return Recording.read(index, content)
     }
@@ -90,7 +91,8 @@ class ArtifactReader(private val assets: Assets) {
 
     /** The bytes of a file, which must be those of the index. */
     private fun bytes(folder: String, name: String): ByteArray {
-        val expected = sums.getJSONObject(folder).optString(name).ifEmpty { throw BadArtifact("$folder/$name: not in $INDEX; $REMEDY") }
+        val expected = sums.getJSONObject(folder).optString(name)
+        if (expected.isEmpty()) throw BadArtifact("$folder/$name: not in $INDEX; $REMEDY")
         return content("$folder/$name").also { checkHash("$folder/$name", it, expected) }
     }
 
@@ -111,9 +113,12 @@ class ArtifactReader(private val assets: Assets) {
         Budget(it.getString("budget"), measured, it.getDouble("allowed"), it.getString("unit"), it.getBoolean("ok"))
     }
 
-    private fun checkFormat(path: String, json: JSONObject) {
-        val found = json.opt("format")
-        if (found != FORMAT) throw BadArtifact("$path: format $found, this app reads $FORMAT; $REMEDY, or update the app")
+    /** The JSON of a file, which must be of the format that this app reads. */
+    private fun checked(path: String, text: String) = json(path, text).also {
+        val found = it.opt("format")
+        if (found != FORMAT) {
+            throw BadArtifact("$path: format $found, this app reads $FORMAT; $REMEDY, or update the app")
+        }
     }
 
     private fun checkHash(path: String, content: ByteArray, expected: String) {
@@ -141,8 +146,8 @@ fun StepModel.checkedAgainst(manifest: Manifest) = apply {
     val found = states.specs.map { it.name }.toSet()
     if (found != manifest.states.toSet()) {
         throw BadArtifact(
-            "${manifest.file}: states $found, artifact.json says ${manifest.states}; " +
-                "a model that keeps its state inside cannot survive the end of the process: convert it with state = \"external\"",
+            "${manifest.file}: states $found, artifact.json says ${manifest.states}; a model that keeps its state " +
+                "inside cannot survive the end of the process: convert it with state = \"external\"",
         )
     }
 }

@@ -6,14 +6,20 @@ import android.os.Looper
 import java.util.concurrent.Executor
 
 /** Step time on this very phone, in both kinds of kernels. */
-class BenchScreen(context: Context, private val demo: Demo, private val engines: EngineFactory, private val background: Executor) : Screen(context, "Bench") {
+class BenchScreen(
+    context: Context,
+    private val demo: Demo,
+    private val engines: EngineFactory,
+    private val background: Executor,
+) : Screen(context, "Bench") {
     private val main = Handler(Looper.getMainLooper())
     private val start = button("Time ${Benchmark.STEPS} steps of each model") { run() }
     private val result = label(14f)
 
     init {
         add(label(20f, bold = true).apply { text = "Time of a step" })
-        add(label(13f, palette.faint).apply { text = "One thread, each call timed by itself after ${Benchmark.WARM_UP} to warm up." })
+        val how = "One thread, each call timed by itself after ${Benchmark.WARM_UP} to warm up."
+        add(label(13f, palette.faint).apply { text = how })
         add(start)
         add(result)
     }
@@ -22,7 +28,8 @@ class BenchScreen(context: Context, private val demo: Demo, private val engines:
         start.isEnabled = false
         result.text = "Running ..."
         background.execute {
-            val lines = demo.artifacts.filter { it.recording != null }.flatMap { artifact -> Kernels.entries.map { line(artifact, it) } }
+            val streams = demo.artifacts.filter { it.recording != null }
+            val lines = streams.flatMap { artifact -> Kernels.entries.map { line(artifact, it) } }
             main.post {
                 result.text = lines.joinToString("\n\n")
                 start.isEnabled = true

@@ -14,7 +14,8 @@ class Series(val values: FloatArray, val color: Int, val dashed: Boolean = false
 
 /** Colours for light and dark. */
 class Palette(context: Context) {
-    private val night = context.resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK == Configuration.UI_MODE_NIGHT_YES
+    private val mode = context.resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK
+    private val night = mode == Configuration.UI_MODE_NIGHT_YES
     val paper = if (night) 0xFF101418.toInt() else Color.WHITE
     val ink = if (night) 0xFFE6E9EC.toInt() else 0xFF1A2026.toInt()
     val faint = if (night) 0xFF7D8790.toInt() else 0xFF77818A.toInt()
@@ -30,7 +31,11 @@ class Palette(context: Context) {
 class ChartView(context: Context) : View(context) {
     private val palette = Palette(context)
     private val density = resources.displayMetrics.density
-    private val line = Paint(Paint.ANTI_ALIAS_FLAG).apply { style = Paint.Style.STROKE; strokeWidth = 1.6f * density; strokeJoin = Paint.Join.ROUND }
+    private val line = Paint(Paint.ANTI_ALIAS_FLAG).apply {
+        style = Paint.Style.STROKE
+        strokeWidth = 1.6f * density
+        strokeJoin = Paint.Join.ROUND
+    }
     private val text = Paint(Paint.ANTI_ALIAS_FLAG).apply { textSize = 12 * density }
     private val fill = Paint()
 
@@ -60,7 +65,7 @@ class ChartView(context: Context) : View(context) {
         drawMarks(canvas, frame)
         drawScale(canvas, frame)
         threshold?.let { drawLine(canvas, frame, FloatArray(frame.places) { _ -> it }, palette.red, dashed = true) }
-        now?.let { canvas.drawLine(frame.x(it), frame.top, frame.x(it), frame.bottom, line.apply { color = palette.faint; pathEffect = null }) }
+        now?.let { drawNow(canvas, frame.x(it), frame) }
         series.forEach { drawLine(canvas, frame, it.values, it.color, it.dashed) }
         drawTitle(canvas)
     }
@@ -74,6 +79,12 @@ class ChartView(context: Context) : View(context) {
         fun x(place: Int) = left + (right - left) * place / maxOf(places - 1, 1)
 
         fun y(value: Float) = bottom - (bottom - top) * (value - low) / (high - low)
+    }
+
+    private fun drawNow(canvas: Canvas, x: Float, frame: Frame) {
+        line.color = palette.faint
+        line.pathEffect = null
+        canvas.drawLine(x, frame.top, x, frame.bottom, line)
     }
 
     private fun drawMarks(canvas: Canvas, frame: Frame) {
@@ -91,7 +102,8 @@ class ChartView(context: Context) : View(context) {
             val value = frame.low + share * (frame.high - frame.low)
             fill.color = palette.grid
             canvas.drawRect(frame.left, frame.y(value), frame.right, frame.y(value) + density, fill)
-            canvas.drawText(short(value, frame.high - frame.low), frame.left - 6 * density, frame.y(value) + 4 * density, text)
+            val figure = short(value, frame.high - frame.low)
+            canvas.drawText(figure, frame.left - 6 * density, frame.y(value) + 4 * density, text)
         }
     }
 

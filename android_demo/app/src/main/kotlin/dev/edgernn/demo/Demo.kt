@@ -57,7 +57,8 @@ class DemoLoader(private val files: Assets, private val engines: EngineFactory) 
 
     fun load(): Demo {
         val reader = ArtifactReader(files)
-        val artifacts = guarded(ALL) { reader.folders }.orEmpty().mapNotNull { folder -> guarded(folder) { reader.read(folder) } }
+        val folders = guarded(ALL) { reader.folders }.orEmpty()
+        val artifacts = folders.mapNotNull { folder -> guarded(folder) { reader.read(folder) } }
         val byTask = artifacts.associateBy { it.manifest.task }
         return Demo(
             artifacts,
@@ -69,7 +70,8 @@ class DemoLoader(private val files: Assets, private val engines: EngineFactory) 
     }
 
     private fun stream(artifact: Artifact): Stream {
-        val recording = artifact.recording ?: throw BadArtifact("${artifact.folder}: nothing recorded; run `make android-assets`")
+        val recording = artifact.recording
+            ?: throw BadArtifact("${artifact.folder}: nothing recorded; run `make android-assets`")
         val model = StepModel(open(artifact)).checkedAgainst(artifact.manifest)
         return Stream(model, recording.stepMillis, recording.maxGapMillis)
     }

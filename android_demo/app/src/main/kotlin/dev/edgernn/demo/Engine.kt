@@ -24,7 +24,7 @@ data class TensorSpec(
             "int16" -> 2
             "int64" -> 8
             "float32", "int32" -> 4
-            else -> throw BadArtifact("tensor $name is of type $dtype, which this app cannot step; convert the model anew")
+            else -> throw BadArtifact("tensor $name is $dtype, which this app cannot step; convert the model anew")
         }
 
     /** Memory for one value of this tensor, at real 0. */

@@ -13,8 +13,8 @@ class ForecastScreen(context: Context, private val session: ForecastSession) : S
     private val player = Player(listOf(1.0, 6.0, 48.0), "rows/s", session::advance, session::restart)
     private val headline = label(20f, bold = true)
     private val detail = label(13f, palette.faint)
-    private val ahead = ChartView(context).apply { title = session.channel.name; unit = session.channel.unit; now = PAST - 1; atLeast = 0f..100f }
-    private val behind = ChartView(context).apply { title = "${session.leads} steps ahead"; unit = session.channel.unit; atLeast = 0f..100f }
+    private val ahead = chart(session.channel.name).apply { now = PAST - 1 }
+    private val behind = chart("${session.leads} steps ahead")
 
     init {
         add(headline)
@@ -36,10 +36,20 @@ class ForecastScreen(context: Context, private val session: ForecastSession) : S
         refresh()
     }
 
+    private fun chart(name: String) = ChartView(context).apply {
+        title = name
+        unit = session.channel.unit
+        atLeast = 0f..100f
+    }
+
     private fun refresh() {
         val (first, last) = session.wape(1) to session.wape(session.leads)
-        headline.text = if (first.isNaN()) "Forecast" else "WAPE %.3f next step".format(first) + if (last.isNaN()) "" else ", %.3f at %d".format(last, session.leads)
-        detail.text = CLOCK.format(Date(session.time)) + if (session.finished) ", end of the recording" else ", row ${session.position}"
+        headline.text = listOfNotNull(
+            "WAPE %.3f next step".format(first).takeUnless { first.isNaN() },
+            "%.3f at %d".format(last, session.leads).takeUnless { last.isNaN() },
+        ).joinToString().ifEmpty { "Forecast" }
+        val place = if (session.finished) "end of the recording" else "row ${session.position}"
+        detail.text = "${CLOCK.format(Date(session.time))}, $place"
         val (from, until) = 1 - PAST to 1 + session.leads
         val none = FloatArray(PAST) { Float.NaN }
         val next = session.forecast ?: FloatArray(session.leads) { Float.NaN }
@@ -58,6 +68,7 @@ class ForecastScreen(context: Context, private val session: ForecastSession) : S
     private companion object {
         /** Steps of the past in the charts. */
         const val PAST = 72
-        val CLOCK = SimpleDateFormat("EEE d MMM yyyy, HH:mm", Locale.ENGLISH).apply { timeZone = TimeZone.getTimeZone("UTC") }
+        val CLOCK = SimpleDateFormat("EEE d MMM yyyy, HH:mm", Locale.ENGLISH)
+            .apply { timeZone = TimeZone.getTimeZone("UTC") }
     }
 }

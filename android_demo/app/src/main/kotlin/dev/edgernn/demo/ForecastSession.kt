@@ -80,7 +80,8 @@ class ForecastSession(private val artifact: Artifact, private val stream: Stream
 
     fun restore(saved: Bundle) {
         if (saved.getString(MODEL) != manifest.sha256) return
-        stream.restore(if (saved.containsKey("last")) saved.getLong("last") else null, saved.getBundle("states")!!.toBytes())
+        val last = saved.getLong("last").takeIf { saved.containsKey("last") }
+        stream.restore(last, saved.getBundle("states")!!.toBytes())
         position = saved.getInt("position")
         saved.getFloatArray("made")!!.asList().chunked(leads).mapTo(made) { it.toFloatArray() }
         saved.getDoubleArray("errors")!!.copyInto(errors)

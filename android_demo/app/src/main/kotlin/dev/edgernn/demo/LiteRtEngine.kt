@@ -14,11 +14,11 @@ class LiteRtEngine(model: ByteBuffer, kernels: Kernels) : Engine {
 
     override val signatures: Set<String> = interpreter.signatureKeys.toSet()
 
-    override fun inputs(signature: String) =
-        interpreter.getSignatureInputs(signature).map { spec(it, interpreter.getInputTensorFromSignature(it, signature)) }
+    override fun inputs(signature: String) = interpreter.getSignatureInputs(signature)
+        .map { spec(it, interpreter.getInputTensorFromSignature(it, signature)) }
 
-    override fun outputs(signature: String) =
-        interpreter.getSignatureOutputs(signature).map { spec(it, interpreter.getOutputTensorFromSignature(it, signature)) }
+    override fun outputs(signature: String) = interpreter.getSignatureOutputs(signature)
+        .map { spec(it, interpreter.getOutputTensorFromSignature(it, signature)) }
 
     override fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) {
         (inputs.values + outputs.values).forEach(ByteBuffer::rewind)
@@ -28,8 +28,8 @@ class LiteRtEngine(model: ByteBuffer, kernels: Kernels) : Engine {
     override fun close() = interpreter.close()
 
     private fun spec(name: String, tensor: Tensor): TensorSpec {
-        val quantization = tensor.quantizationParams()
-        return TensorSpec(name, numpyName(tensor.dataType()), tensor.numElements(), quantization.scale, quantization.zeroPoint)
+        val (dtype, affine) = numpyName(tensor.dataType()) to tensor.quantizationParams()
+        return TensorSpec(name, dtype, tensor.numElements(), affine.scale, affine.zeroPoint)
     }
 
     private fun numpyName(type: DataType) = when (type) {

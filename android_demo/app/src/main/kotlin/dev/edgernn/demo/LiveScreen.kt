@@ -15,12 +15,18 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
     private val player = Player(listOf(1.0, 60.0, 600.0), "rows/s", session::advance, session::restart)
     private val headline = label(20f, bold = true)
     private val detail = label(13f, palette.faint)
-    private val score = ChartView(context).apply { title = "score"; threshold = session.threshold; atLeast = 0f..1.5f * session.threshold }
+    private val score = ChartView(context).apply {
+        title = "score"
+        threshold = session.threshold
+        atLeast = 0f..1.5f * session.threshold
+    }
     private val channel = ChartView(context)
     private val alarms = label(13f)
     private val motion = Motion(context)
-    private val motionCharts = listOf(Sensor.TYPE_ACCELEROMETER to "accelerometer, m/s²", Sensor.TYPE_GYROSCOPE to "gyroscope, rad/s")
-        .associate { (type, name) -> type to ChartView(context).apply { title = name; atLeast = -1f..1f } }
+    private val motionCharts = mapOf(
+        Sensor.TYPE_ACCELEROMETER to "accelerometer, m/s²",
+        Sensor.TYPE_GYROSCOPE to "gyroscope, rad/s",
+    ).mapValues { (_, name) -> ChartView(context).apply { title = name; atLeast = -1f..1f } }
     private val source = button("This phone") { showPhone(!phone) }
     private val truck = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL }
     private val sensors = LinearLayout(context).apply { orientation = LinearLayout.VERTICAL; visibility = View.GONE }
@@ -80,21 +86,24 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
         val now = past.lastOrNull()
         val alarm = now?.alarm == true
         headline.setTextColor(if (alarm) palette.red else palette.ink)
-        headline.text = if (alarm) "Alarm: ${session.alarms.last().channel.spoken()}" else "Score %.2f".format(now?.score ?: 0f)
+        headline.text =
+            if (alarm) "Alarm: ${session.alarms.last().channel.spoken()}" else "Score %.2f".format(now?.score ?: 0f)
         detail.text = when {
             now == null -> "The recording has not begun."
-            session.finished -> "${CLOCK.format(Date(now.time))}, end of the recording"
-            else -> "${CLOCK.format(Date(now.time))}, row ${session.position}; the alarm is at %.1f".format(session.threshold)
+            session.finished -> "${clock(now.time)}, end of the recording"
+            else -> "${clock(now.time)}, row ${session.position}; the alarm is at %.1f".format(session.threshold)
         }
         val gap = { it: Moment -> if (it.restarted) Float.NaN else it.score }
         score.series = listOf(Series(padded(past.map(gap)), palette.blue))
-        score.marked = BooleanArray(LiveSession.KEPT) { past.getOrNull(it - LiveSession.KEPT + past.size)?.alarm == true }
+        val first = LiveSession.KEPT - past.size
+        score.marked = BooleanArray(LiveSession.KEPT) { past.getOrNull(it - first)?.alarm == true }
         val (name, unit) = session.channels[shown]
         channel.title = name.spoken()
         channel.unit = unit
         channel.series = listOf(Series(padded(past.map { it.x[shown] }), palette.green))
         channel.marked = score.marked
-        alarms.text = session.alarms.takeLast(3).joinToString("\n") { "${CLOCK.format(Date(it.begin))}  ${it.channel.spoken()}, ${(it.end - it.begin) / 1000} s" }
+        alarms.text = session.alarms.takeLast(3)
+            .joinToString("\n") { "${clock(it.begin)}  ${it.channel.spoken()}, ${(it.end - it.begin) / 1000} s" }
             .ifEmpty { "No alarm so far" }
         listOf(score, channel).forEach(View::invalidate)
     }
@@ -105,8 +114,10 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
         detail.text = "Readings only: the truck's model knows nothing of them."
         for ((type, chart) in motionCharts) {
             val rows = motion.history(type).orEmpty()
-            val colors = listOf(palette.blue, palette.orange, palette.green)
-            chart.series = listOf("x", "y", "z").mapIndexed { axis, name -> Series(padded(rows.map { it[axis] }, Motion.KEPT), colors[axis], name = name) }
+            val axes = listOf("x" to palette.blue, "y" to palette.orange, "z" to palette.green)
+            chart.series = axes.mapIndexed { axis, (name, color) ->
+                Series(padded(rows.map { it[axis] }, Motion.KEPT), color, name = name)
+            }
             chart.invalidate()
         }
     }
@@ -114,6 +125,8 @@ class LiveScreen(context: Context, private val session: LiveSession) : Screen(co
     /** Right-aligned: the newest value is at the right edge from the first row on. */
     private fun padded(values: List<Float>, places: Int = LiveSession.KEPT) =
         FloatArray(places) { values.getOrElse(it - places + values.size) { Float.NaN } }
+
+    private fun clock(time: Long): String = CLOCK.format(Date(time))
 
     private fun fill() = LinearLayout.LayoutParams(LinearLayout.LayoutParams.MATCH_PARENT, 0, 1f)
 

@@ -22,7 +22,8 @@ class LiveSession(private val artifact: Artifact, private val stream: Stream) {
     val alarms: List<Alarm> get() = raised
 
     /** Index among [channels] of what the newest alarm blames. */
-    val blamed get() = raised.lastOrNull()?.let { alarm -> channels.indexOfFirst { it.name == alarm.channel } }?.takeIf { it >= 0 }
+    val blamed get() = raised.lastOrNull()
+        ?.let { alarm -> channels.indexOfFirst { it.name == alarm.channel } }?.takeIf { it >= 0 }
 
     /** The next row of the recording. */
     var position = 0
@@ -47,7 +48,8 @@ class LiveSession(private val artifact: Artifact, private val stream: Stream) {
         val score = said.outputs.getValue("score")[0]
         val alarm = said.outputs["alarm"]?.let { it[0] > 0.5f } ?: (score >= threshold)
         val before = past.lastOrNull()
-        if (alarm && before?.alarm == true && !said.restarted) raised[raised.lastIndex] = raised.last().copy(end = said.time)
+        val goesOn = alarm && before?.alarm == true && !said.restarted
+        if (goesOn) raised[raised.lastIndex] = raised.last().copy(end = said.time)
         else if (alarm) raised += Alarm(said.time, said.time, blamed(said.outputs["contributions"]))
         past.addLast(Moment(said.time, said.x, score, alarm, said.restarted))
         if (past.size > KEPT) past.removeFirst()
@@ -74,15 +76,18 @@ class LiveSession(private val artifact: Artifact, private val stream: Stream) {
     /** Goes on where a saved session stopped; one of another model is not used. */
     fun restore(saved: Bundle) {
         if (saved.getString(MODEL) != manifest.sha256) return
-        stream.restore(if (saved.containsKey("last")) saved.getLong("last") else null, saved.getBundle("states")!!.toBytes())
+        val last = saved.getLong("last").takeIf { saved.containsKey("last") }
+        stream.restore(last, saved.getBundle("states")!!.toBytes())
         position = saved.getInt("position")
-        val (times, scores, x) = Triple(saved.getLongArray("times")!!, saved.getFloatArray("scores")!!, saved.getFloatArray("x")!!)
+        val times = saved.getLongArray("times")!!
+        val (scores, x) = saved.getFloatArray("scores")!! to saved.getFloatArray("x")!!
         val (on, restarted) = saved.getBooleanArray("on")!! to saved.getBooleanArray("restarted")!!
         val width = channels.size
         times.indices.mapTo(past) {
             Moment(times[it], x.copyOfRange(it * width, (it + 1) * width), scores[it], on[it], restarted[it])
         }
-        val (begins, ends, blamed) = Triple(saved.getLongArray("begins")!!, saved.getLongArray("ends")!!, saved.getStringArray("blamed")!!)
+        val (begins, ends) = saved.getLongArray("begins")!! to saved.getLongArray("ends")!!
+        val blamed = saved.getStringArray("blamed")!!
         begins.indices.mapTo(raised) { Alarm(begins[it], ends[it], blamed[it]) }
     }
 

@@ -58,33 +58,44 @@ class MainActivity : Activity() {
     }
 
     private fun load(saved: Bundle?) {
-        content.addView(TextView(this).apply { text = "Loading ..."; setPadding(padding, padding, padding, padding) })
+        content.addView(padded("Loading ..."))
         app.background.execute {
-            val loaded = app.demo ?: DemoLoader(app.files, app.engines).load().also { saved?.getBundle(SESSIONS)?.let(it::restore) }
+            val loaded = app.demo ?: loaded(saved?.getBundle(SESSIONS))
             app.demo = loaded
             runOnUiThread { if (!isDestroyed) show(loaded, saved) }
         }
     }
+
+    private fun loaded(sessions: Bundle?) =
+        DemoLoader(app.files, app.engines).load().also { demo -> sessions?.let(demo::restore) }
 
     private fun show(loaded: Demo, saved: Bundle?) {
         screens = screensOf(loaded)
         screens.forEach { screen -> saved?.getBundle(screen.name)?.let(screen::restore) }
         tabs.removeAllViews()
         screens.forEachIndexed { i, screen ->
-            tabs.addView(TextView(this).apply { text = screen.name; textSize = 15f; setPadding(padding, padding, padding, padding); setOnClickListener { select(i) } })
+            tabs.addView(padded(screen.name).apply { setOnClickListener { select(i) } })
         }
         select(shown.coerceIn(screens.indices))
     }
 
     private fun screensOf(demo: Demo): List<Screen> {
-        val problems = demo.problems.values.joinToString("\n\n").ifEmpty { "No such model among the assets: run `make android-assets` and install again." }
+        val problems = demo.problems.values.joinToString("\n\n")
+            .ifEmpty { "No such model among the assets: run `make android-assets` and install again." }
         return listOf(
             demo.live?.let { LiveScreen(this, it) } ?: ProblemScreen(this, "Live", problems),
             demo.forecast?.let { ForecastScreen(this, it) } ?: ProblemScreen(this, "Forecast", problems),
-            demo.translation?.let { TranslateScreen(this, it, app.background) } ?: ProblemScreen(this, "Translate", problems),
+            demo.translation?.let { TranslateScreen(this, it, app.background) }
+                ?: ProblemScreen(this, "Translate", problems),
             ModelScreen(this, demo),
             BenchScreen(this, demo, app.engines, app.background),
         )
+    }
+
+    private fun padded(title: String) = TextView(this).apply {
+        text = title
+        textSize = 15f
+        setPadding(padding, padding, padding, padding)
     }
 
     private fun select(index: Int) {
@@ -92,7 +103,9 @@ class MainActivity : Activity() {
         shown = index
         content.removeAllViews()
         content.addView(screens[index].view, MATCH_PARENT, MATCH_PARENT)
-        for (i in 0 until tabs.childCount) (tabs.getChildAt(i) as TextView).setTextColor(if (i == index) palette.blue else palette.faint)
+        for (i in 0 until tabs.childCount) {
+            (tabs.getChildAt(i) as TextView).setTextColor(if (i == index) palette.blue else palette.faint)
+        }
         if (resumed) screens[index].onShown()
     }
 
@@ -108,7 +121,8 @@ class MainActivity : Activity() {
         orientation = LinearLayout.VERTICAL
         fitsSystemWindows = true
         setBackgroundColor(palette.paper)
-        addView(HorizontalScrollView(context).apply { isHorizontalScrollBarEnabled = false; addView(tabs) }, MATCH_PARENT, WRAP_CONTENT)
+        val bar = HorizontalScrollView(context).apply { isHorizontalScrollBarEnabled = false; addView(tabs) }
+        addView(bar, MATCH_PARENT, WRAP_CONTENT)
         addView(content, LinearLayout.LayoutParams(MATCH_PARENT, 0, 1f))
     }
 

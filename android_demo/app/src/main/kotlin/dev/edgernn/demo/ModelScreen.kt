@@ -22,10 +22,13 @@ class ModelScreen(context: Context, demo: Demo) : Screen(context, "Models") {
         line("sha256", manifest.sha256.take(16) + "...")
         line("bytes", "%,d".format(manifest.bytes))
         line("cell, activations", "${manifest.cell}, ${manifest.activations}")
-        if (!manifest.stepSeconds.isNaN()) line("a step", "%.0f s, %d channels".format(manifest.stepSeconds, manifest.channels.size))
+        if (!manifest.stepSeconds.isNaN()) {
+            line("a step", "%.0f s, %d channels".format(manifest.stepSeconds, manifest.channels.size))
+        }
         line("state", "%,d bytes".format(states.sumOf { it.bytes }))
         states.forEach { line("  ${it.name}", "${it.dtype} × ${it.elements}") }
-        if (artifact.budgets.isNotEmpty()) list.addView(label(14f, palette.faint).apply { text = "budgets: measured, allowed" })
+        val heading = label(14f, palette.faint).apply { text = "budgets: measured, allowed" }
+        if (artifact.budgets.isNotEmpty()) list.addView(heading)
         artifact.budgets.forEach(::show)
         list.addView(TextView(context))
     }
@@ -41,5 +44,6 @@ class ModelScreen(context: Context, demo: Demo) : Screen(context, "Models") {
         list.addView(row(label(13f, palette.faint).apply { text = name }, label(13f, color).apply { text = value }))
     }
 
-    private fun figure(value: Double) = if (value >= 100) "%,.0f".format(value) else "%.3f".format(value).trimEnd('0').trimEnd('.')
+    private fun figure(value: Double) =
+        if (value >= 100) "%,.0f".format(value) else "%.3f".format(value).trimEnd('0').trimEnd('.')
 }

@@ -34,9 +34,10 @@ class Recording(
                 if (array.getString("dtype") == "int64") time = LongArray(rows) { source.long }
                 else arrays[name] = List(rows) { FloatArray(width) { source.float } }
             }
-            fun side(prefix: String) = arrays.filterKeys { it.startsWith(prefix) }.mapKeys { it.key.removePrefix(prefix) }
-            val x = arrays.getValue("x")
-            return Recording(index.getLong("step_ms"), index.getLong("max_gap_ms"), time, x, side("output/"), side("truth/"))
+            fun side(prefix: String) =
+                arrays.filterKeys { it.startsWith(prefix) }.mapKeys { it.key.removePrefix(prefix) }
+            val (step, gap) = index.getLong("step_ms") to index.getLong("max_gap_ms")
+            return Recording(step, gap, time, arrays.getValue("x"), side("output/"), side("truth/"))
         }
     }
 }

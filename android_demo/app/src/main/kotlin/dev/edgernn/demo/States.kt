@@ -21,16 +21,16 @@ class States(val specs: List<TensorSpec>) {
     }
 
     /** Copies by name, for a process that may end. */
-    fun save(): Map<String, ByteArray> = specs.associate { it.name to ByteArray(it.bytes).also(now.getValue(it.name).duplicate().rewound()::get) }
+    fun save(): Map<String, ByteArray> = specs.associate { it.name to ByteArray(it.bytes).also(memory(it)::get) }
 
     /** @return false, and states at real 0, where the saved ones are not of this model. */
     fun restore(saved: Map<String, ByteArray>): Boolean {
         val fits = saved.keys == now.keys && specs.all { saved.getValue(it.name).size == it.bytes }
-        if (fits) specs.forEach { now.getValue(it.name).duplicate().rewound().put(saved.getValue(it.name)) } else reset()
+        if (fits) specs.forEach { memory(it).put(saved.getValue(it.name)) } else reset()
         return fits
     }
 
     private fun buffers() = specs.associate { it.name to it.buffer() }
-}
 
-private fun ByteBuffer.rewound(): ByteBuffer = apply { rewind() }
+    private fun memory(spec: TensorSpec): ByteBuffer = now.getValue(spec.name).duplicate().apply { rewind() }
+}

@@ -6,8 +6,8 @@ import java.nio.ByteOrder
 /**
  * A model of one time step: readings in real units in, results in real units out, states kept here.
  *
- * The same contract as `tflite.load` in Python. Scaling, calendar and missing readings (NaN) are in the graph; nothing of
- * them is known here. Which ends are states says the signature: those with one name on both sides. Not thread-safe.
+ * The same contract as `tflite.load` in Python. Scaling, calendar and missing readings (NaN) are in the graph; nothing
+ * of them is known here. Which ends are states says the signature: those with one name on both sides. Not thread-safe.
  */
 class StepModel(private val engine: Engine) : AutoCloseable {
     val inputs: List<TensorSpec>

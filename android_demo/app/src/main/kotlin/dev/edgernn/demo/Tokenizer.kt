@@ -23,8 +23,9 @@ class Tokenizer(record: JSONObject) {
     private val space: String = record.getString("space")
     private val replaced = record.getJSONObject("normalization").getJSONArray("replace")
         .let { pairs -> List(pairs.length()) { pairs.getJSONArray(it).strings() } }
-    private val pieces = record.getJSONArray("pieces").let { all -> List(all.length()) { all.getJSONArray(it).getString(0) } }
-    private val scores = record.getJSONArray("pieces").let { all -> DoubleArray(all.length()) { all.getJSONArray(it).getDouble(1) } }
+    private val listed = record.getJSONArray("pieces").let { all -> List(all.length(), all::getJSONArray) }
+    private val pieces = listed.map { it.getString(0) }
+    private val scores = listed.map { it.getDouble(1) }
     private val control = never + end
     private val index = pieces.withIndex().filter { it.index !in control }.associate { it.value to it.index }
     private val longestPiece = index.keys.maxOf { it.codePointCount(0, it.length) }
@@ -45,7 +46,8 @@ class Tokenizer(record: JSONObject) {
     private fun normalized(sentence: String): String {
         val lower = Normalizer.normalize(sentence, Normalizer.Form.NFC).lowercase(Locale.ROOT)
         val plain = replaced.fold(lower) { text, (old, new) -> text.replace(old, new) }
-        return plain.split(::isSpace).filter(String::isNotEmpty).joinToString(" ")
+        val spaced = plain.map { if (it.isWhitespace() || it == NEXT_LINE) ' ' else it }.joinToString("")
+        return spaced.split(' ').filter(String::isNotEmpty).joinToString(" ")
     }
 
     /** The most probable way to cut the text into pieces (Viterbi); of equal ones the first found. */
@@ -69,13 +71,10 @@ class Tokenizer(record: JSONObject) {
             }
             if (!single) offer(begin, begin + 1, unknown, unknownScore)
         }
-        val path = generateSequence(text.size) { from[it] }.takeWhile { it > 0 }.map { chosen[it] }.toList().asReversed()
+        val ends = generateSequence(text.size) { from[it] }.takeWhile { it > 0 }
+        val path = ends.map { chosen[it] }.toList().asReversed()
         return path.filterIndexed { i, piece -> piece != unknown || i == 0 || path[i - 1] != unknown }
     }
-
-    private fun isSpace(character: Char) = character.isWhitespace() || character == NEXT_LINE
-
-    private fun String.split(cut: (Char) -> Boolean): List<String> = map { if (cut(it)) ' ' else it }.joinToString("").split(' ')
 
     private companion object {
         /** White space to Python, not to Java. */

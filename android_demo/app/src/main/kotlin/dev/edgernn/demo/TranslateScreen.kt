@@ -9,7 +9,11 @@ import android.widget.EditText
 import java.util.concurrent.Executor
 
 /** A typed sentence, translated by the model with two signatures. */
-class TranslateScreen(context: Context, private val session: TranslationSession, private val background: Executor) : Screen(context, "Translate") {
+class TranslateScreen(
+    context: Context,
+    private val session: TranslationSession,
+    private val background: Executor,
+) : Screen(context, "Translate") {
     private val main = Handler(Looper.getMainLooper())
     private val sentence = EditText(context).apply {
         hint = "An English sentence"

@@ -3,9 +3,10 @@ package dev.edgernn.demo
 import android.os.Bundle
 import java.nio.ByteBuffer
 
-/** A model with the signatures `encode` and `decode`: the states that the one leaves are those that the other begins with. */
+/** A model with the signatures `encode` and `decode`: the states that one leaves are those the other begins with. */
 class Translator(artifact: Artifact, private val engine: Engine) {
-    val tokenizer = Tokenizer(artifact.manifest.tokenizer ?: throw BadArtifact("${artifact.folder}: artifact.json has no tokenizer"))
+    val tokenizer = artifact.manifest.tokenizer?.let(::Tokenizer)
+        ?: throw BadArtifact("${artifact.folder}: artifact.json has no tokenizer; run `make android-assets`")
     private val encode = Call("encode")
     private val decode = Call("decode")
     val states: States
@@ -39,7 +40,9 @@ class Translator(artifact: Artifact, private val engine: Engine) {
 
     private inner class Call(private val signature: String) {
         init {
-            if (signature !in engine.signatures) throw BadArtifact("the model has signatures ${engine.signatures}, expected $signature")
+            if (signature !in engine.signatures) {
+                throw BadArtifact("the model has signatures ${engine.signatures}, expected $signature")
+            }
         }
 
         val inputs = engine.inputs(signature)
@@ -56,7 +59,11 @@ class Translator(artifact: Artifact, private val engine: Engine) {
 }
 
 /** The translation screen without its pixels. */
-class TranslationSession(artifact: Artifact, private val translator: Translator, private val clock: () -> Long = System::nanoTime) {
+class TranslationSession(
+    artifact: Artifact,
+    private val translator: Translator,
+    private val clock: () -> Long = System::nanoTime,
+) {
     private val model = artifact.manifest.sha256
     val states get() = translator.states.specs
     var sentence = ""
@@ -71,9 +78,10 @@ class TranslationSession(artifact: Artifact, private val translator: Translator,
         val ids = translator.translate(typed)
         val source = translator.tokenizer.encode(typed)
         translation = translator.tokenizer.decode(ids)
+        val longest = translator.tokenizer.longest
         detail = listOfNotNull(
             "${source.size} sub-words in, ${ids.size} out, %.1f ms".format((clock() - begin) / 1e6),
-            "Only the first ${translator.tokenizer.longest} sub-words were read.".takeIf { source.size > translator.tokenizer.longest },
+            "Only the first $longest sub-words were read.".takeIf { source.size > longest },
             "Some characters are unknown to the model.".takeIf { translator.tokenizer.unknown in source },
         ).joinToString("\n")
     }
