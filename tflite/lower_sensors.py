@@ -50,7 +50,7 @@ class SensorGraph(ShellOperators):
         self.builder.inputs.append(("x", x))
         readings, calendar = self._fill_missing(x)
         if self.encoding.lags:
-            self.past = PastGraph(self.builder, self.encoding, self._targets(readings))
+            self.past = PastGraph(self.builder, self.encoding, self._picked(readings, self.encoding.targets, "targets"))
         features = self._features(readings, calendar)
         forecast, following, *quantiles = lower_model(
             self.builder,
