@@ -18,7 +18,7 @@ TRANSLATION = {
     "preprocess": ("data", "split", "subwords"),
     "train": ("task", "seed", "model"),
     "quantize": ("quantization",),
-    "gates": ("budgets",),
+    "gates": ("budgets", "card"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import toml_table as toml
 from pipeline.data_sets import DATA_SETS
+from pipeline.scenario import CardText
 from pipeline.toml_table import entry
 
 BUDGETS = ("bytes", "arena_bytes", "convert_seconds", "bleu", "bleu_loss", "exact_match", "identity", "parity_lsb")
@@ -109,6 +110,7 @@ class TextScenario:
     model: TranslatorSettings = entry(toml.table_of(TranslatorSettings))
     quantization: TranslatorQuantization = entry(toml.table_of(TranslatorQuantization))
     budgets: dict[str, float] = entry(toml.numbers_by_name(*BUDGETS), default_factory=dict)
+    card: CardText | None = entry(toml.table_of(CardText), default=None)
 
     cores: tuple[str, ...] = ()
 

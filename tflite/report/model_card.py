@@ -4,7 +4,7 @@ It says what the records say. What nobody measured or stated is absent; times ar
 same bytes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipeline.atomic_write import atomic_write
 from pipeline.scenario import CardText, Scenario
 from tflite.figure_text import figure_text
 from tflite.report.calendar_text import span_text
+from tflite.report.card_text import ABSENT, UNSTATED, bullets, card, facts, table
 from tflite.report.cell_table import cell_note, cell_rows
 from tflite.report.event_table import event_rows
 from tflite.report.provenance import provenance
@@ -19,8 +20,6 @@ from tflite.report.tables import quality_note, quality_rows
 from tflite.validation_record import form_name
 
 CARD = "model_card.md"
-UNSTATED = "Not stated by its author."
-ABSENT = ("", "not measured")
 
 QUALITY = (("model", "name"), ("metric", "value"), ("loss against float", "loss"), ("FAR", "far"), ("MAR", "mar"),
            ("bytes", "bytes"))  # fmt: skip
@@ -36,9 +35,11 @@ CELLS = (("cell", "cell"), ("units", "units"), ("bytes", "bytes"), ("by seed", "
 
 def write_card(folder: str | Path, manifest: Mapping[str, Any], **known: Any) -> Path:
     """Writes folder/model_card.md; see `model_card` for what may be known."""
-    path = Path(folder) / CARD
+    path, text = Path(folder) / CARD, model_card
+    if manifest.get("task") == "translate":
+        from tflite.report.translation_card import translation_card as text
     with atomic_write(path) as temporary:
-        temporary.write_text(model_card(manifest, **known), encoding="utf-8")
+        temporary.write_text(text(manifest, **known), encoding="utf-8")
     return path
 
 
@@ -57,12 +58,11 @@ def model_card(
         scenario, dataset: what it was made by and of (dataset.json); None: a model of the user's own.
         record, models: its record in validation.json, and all of them; None: not validated yet.
     """
-    name = manifest.get("name") or Path(manifest["tflite"]).stem
     use = use_lists(scenario)
     sections = [
-        ("Intended use", _bullets(use["intended use"])),
-        ("Must not be used for", _bullets(use["not for"])),
-        ("Limits", _bullets(use["limits"])),
+        ("Intended use", bullets(use["intended use"])),
+        ("Must not be used for", bullets(use["not for"])),
+        ("Limits", bullets(use["limits"])),
         ("Data", _data(scenario, dataset)),
         ("Protocol", _protocol(scenario, manifest)),
         ("Quality", _quality(record or {}, models)),
@@ -70,20 +70,18 @@ def model_card(
         ("Form and bytes", _form(manifest, record or {})),
         ("How it was made", _origin(manifest, scenario, dataset)),
     ]
-    parts = [f"# Model card: {name}", _summary(manifest, scenario)]
-    parts += [f"## {title}\n\n{text}" for title, text in sections if text]
-    return "\n\n".join(parts) + "\n"
+    return card(manifest, _summary(manifest, scenario), sections)
 
 
 def use_lists(scenario: Scenario | None) -> dict[str, tuple[str, ...]]:
     """Sentences by heading: the scenario's own, and those that follow from its task."""
     if scenario is None:
         return dict.fromkeys(("intended use", "not for", "limits"), (UNSTATED,))
-    card = scenario.card or CardText()
+    text = scenario.card or CardText()
     return {
-        "intended use": card.intended_use or (_intended(scenario),),
-        "not for": (*card.not_for, *_misuse(scenario)),
-        "limits": (*card.limits, *_limits(scenario)),
+        "intended use": text.intended_use or (_intended(scenario),),
+        "not for": (*text.not_for, *_misuse(scenario)),
+        "limits": (*text.limits, *_limits(scenario)),
     }
 
 
@@ -131,21 +129,21 @@ def _data(scenario: Scenario | None, dataset: Mapping[str, Any] | None) -> str:
     if scenario is None:
         return "Not known to the conversion."
     told = provenance(scenario, dataset)
-    facts = [fact for fact in told["facts"] if fact[0] != "split"]
+    known = [fact for fact in told["facts"] if fact[0] != "split"]
     if scenario.data.set is None:
-        facts.append(("licence", scenario.card.data_licence if scenario.card else None))
-    facts += [fact for fact in told["counts"] if fact[1] not in ABSENT]
-    return "\n\n".join(part for part in (_facts(facts), _table(COLUMNS, told["columns"])) if part)
+        known.append(("licence", scenario.card.data_licence if scenario.card else None))
+    known += [fact for fact in told["counts"] if fact[1] not in ABSENT]
+    return "\n\n".join(part for part in (facts(known), table(COLUMNS, told["columns"])) if part)
 
 
 def _protocol(scenario: Scenario | None, manifest: Mapping[str, Any]) -> str:
     if scenario is None:
         return ""
-    facts = [fact for fact in provenance(scenario, None)["facts"] if fact[0] == "split"]
+    known = [fact for fact in provenance(scenario, None)["facts"] if fact[0] == "split"]
     windows = scenario.windows
-    facts.append(("windows", f"{windows.length} steps every {windows.stride}, no loss in the first {windows.warmup}"))
-    facts.append(("chosen by", "the validation part; the test part only measures"))
-    parts = (_facts(facts), cell_note(manifest), _table(CELLS, cell_rows(manifest)))
+    known.append(("windows", f"{windows.length} steps every {windows.stride}, no loss in the first {windows.warmup}"))
+    known.append(("chosen by", "the validation part; the test part only measures"))
+    parts = (facts(known), cell_note(manifest), table(CELLS, cell_rows(manifest)))
     return "\n\n".join(filter(None, parts))
 
 
@@ -157,9 +155,9 @@ def _quality(record: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> 
     rows = [row for row in quality_rows(record, ours, models) if row["value"] not in ABSENT]
     parts = [
         f"{str(metric.get('name') or 'metric').upper()} of the test part, streamed step by step.",
-        _table(QUALITY, rows),
+        table(QUALITY, rows),
         quality_note(record, rows),
-        _table(EVENTS, event_rows(record, ours)),
+        table(EVENTS, event_rows(record, ours)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -178,46 +176,24 @@ def _ends(manifest: Mapping[str, Any]) -> str:
         for end in ("inputs", "outputs", "states")
         for one in manifest.get(end, ())
     ]
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _form(manifest: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     arena = (record.get("memory") or {}).get("arena_bytes")
-    facts = [(key.replace("_", " "), manifest.get(key)) for key in ("activations", "state_dtype", "weights", "state")]
-    facts += [("file", None if manifest.get("bytes") is None else figure_text(manifest["bytes"], "B"))]
-    facts += [("arena of TFLite Micro on a 64-bit host", None if arena is None else figure_text(arena, "B"))]
-    return _facts(facts)
+    known = [(key.replace("_", " "), manifest.get(key)) for key in ("activations", "state_dtype", "weights", "state")]
+    known += [("file", None if manifest.get("bytes") is None else figure_text(manifest["bytes"], "B"))]
+    known += [("arena of TFLite Micro on a 64-bit host", None if arena is None else figure_text(arena, "B"))]
+    return facts(known)
 
 
 def _origin(
     manifest: Mapping[str, Any], scenario: Scenario | None, dataset: Mapping[str, Any] | None
 ) -> str:
-    facts = [("file", manifest.get("tflite")), ("sha256", manifest.get("sha256"))]
+    known = [("file", manifest.get("tflite")), ("sha256", manifest.get("sha256"))]
     if scenario is not None:
-        facts += [("scenario", scenario.path.name), ("seed", scenario.seed)]
+        known += [("scenario", scenario.path.name), ("seed", scenario.seed)]
     files = provenance(scenario, dataset)["files"] if scenario is not None else []
-    facts += [(f"data, {name}", digest) for name, digest in files]
-    facts += sorted((manifest.get("versions") or {}).items())
-    return _facts(facts)
-
-
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _facts(facts: Iterable[tuple[str, Any]]) -> str:
-    return _bullets(f"{name}: {value}" for name, value in facts if value is not None)
-
-
-def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of (title, key); columns that say nothing in any row are left out."""
-    shown = [(title, key) for title, key in columns if any(str(row.get(key, "")) not in ABSENT for row in rows)]
-    if not shown:
-        return ""
-    lines = [[title for title, _ in shown], ["---"] * len(shown)]
-    lines += [[_cell(row.get(key, "")) for _, key in shown] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    return "-" if str(value) in ABSENT else str(value).replace("|", "\\|")
+    known += [(f"data, {name}", digest) for name, digest in files]
+    known += sorted((manifest.get("versions") or {}).items())
+    return facts(known)

@@ -41,7 +41,7 @@ def render_translation(scenario, evidence):
             "signatures": _signatures(evidence.artifact),
             "ops": operation_counts(record.get("ops")),
             "training": training_pictures(evidence.history, ours),
-            "facts": _facts(scenario, evidence.dataset or {}),
+            "facts": pair_facts(scenario, evidence.dataset or {}),
             "files": sorted((((evidence.dataset or {}).get("source") or {}).get("sha256") or {}).items()),
             "footer": footer_facts(record, evidence.artifact),
         },
@@ -104,7 +104,8 @@ def _signatures(artifact):
     return [(name, tensor_rows(ends)) for name, ends in ((artifact or {}).get("signatures") or {}).items()]
 
 
-def _facts(scenario, dataset):
+def pair_facts(scenario, dataset):
+    """(name, text) of where the pairs came from and what became of them."""
     known, counts = DATA_SETS.get(scenario.data.set), dataset.get("counts") or {}
     facts = [("data set", known.name if known else f"your own files, {Path(scenario.data.path).name}")]
     if known:

@@ -8,6 +8,7 @@ from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.text.text_scenario import TextScenario
 from pipeline.user_error import UserError
+from tflite.report.model_card import write_card
 from tflite.translation.convert_translator import convert_translator
 
 
@@ -28,8 +29,10 @@ def convert_stage(scenario: TextScenario, build_dir: Path) -> Path:
         start = time.perf_counter()
         try:
             name = f"{scenario.name}_{cell}_{model.form.name}_external"
-            path = convert_translator(model, dataset["tokenizer"], name).save(place)
+            artifact = convert_translator(model, dataset["tokenizer"], name)
         except ValueError as error:  # NaN in the weights, ...
             raise UserError(f"{scenario.path}: {cell}{suffix} cannot be converted: {error}") from error
+        path = artifact.save(place)
+        write_card(place, artifact.manifest, scenario=scenario, dataset=dataset)
     write_json(folder / "seconds.json", {"convert_seconds": round(time.perf_counter() - start, 3)})
     return path

@@ -13,6 +13,7 @@ from keras_models.qat_model import calibrate
 from keras_models.translation.translator import Translator
 from pipeline.text.unigram import END, PAD, START, UNKNOWN, UnigramTokenizer
 from tflite.runtimes import load_model as load_step_model
+from tflite.report.key_figures import metric_text
 from tflite.translation.convert_translator import convert_translator
 from tflite.translation.litert_translator import LiteRTTranslator
 from tflite.translation.translator_artifact import read_translator
@@ -203,6 +204,9 @@ def test_every_stage_of_the_road(built):
     assert max(record["memory"]["signatures"].values()) == record["memory"]["arena_bytes"] < 9216
     page = (built.folder / "report.html").read_text()
     assert "nearest training sentence" in page and "chi" in page
+    card = (built.folder / "tflite" / "model_card.md").read_text()
+    assert f"| shipped | {metric_text('bleu', record['metric']['quantized'])} |" in card
+    assert "## Must not be used for" in card and (built.folder / "tflite/ptq/model_card.md").is_file()
 
 
 def test_a_saved_model_says_the_same(built):
