@@ -12,8 +12,8 @@ from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate
 from keras_models.translation.translator import Translator
 from pipeline.text.unigram import END, PAD, START, UNKNOWN, UnigramTokenizer
-from tflite.runtimes import load_model as load_step_model
 from tflite.report.key_figures import metric_text
+from tflite.runtimes import load_model as load_step_model
 from tflite.translation.convert_translator import convert_translator
 from tflite.translation.litert_translator import LiteRTTranslator
 from tflite.translation.translator_artifact import read_translator
