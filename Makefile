@@ -124,7 +124,7 @@ android-test: android-assets ## the Android app without a phone: compiled, and t
 		awk -F: '{ lines += $$2 } END { print "the app: " lines " lines of Kotlin"; exit lines >= 1500 }'
 
 android-screenshots: android-test ## the pictures of the README, drawn anew
-	cp android_demo/jvm/app/target/screenshots/*.png android_demo/screenshots/
+	cp android_demo/jvm/app/target/screenshots/{live,live_dark,forecast,translate,models}.png android_demo/screenshots/
 
 apk: android-assets ## a signed debug APK without an Android SDK (D8, aapt2, zipalign, apksigner)
 	$(MVN) package -Papk -Dmaven.test.skip=true -Dlitert.library=$(LITERT)
