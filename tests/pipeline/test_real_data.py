@@ -41,6 +41,15 @@ def test_demand_has_every_hour(tmp_path):
     assert manifest["statistics"]["count"]["max"] < 1_986  # the record hour lies after the training part
 
 
+def test_taxi_follows_the_protocol(tmp_path):
+    """Two lines of types are no rows; the test part begins with row 10,000."""
+    folder, manifest = run("taxi", "nyc_taxi", tmp_path)
+    counts = manifest["counts"]
+    assert (counts["rows_kept"], counts["rows_rejected"], counts["missing_bins"]) == (17_520, 2, 0)
+    test = pq.read_table(folder / "streams", filters=[("part", "=", "test")])
+    assert len(test) == 17_520 - 10_000
+
+
 def test_skab_follows_the_protocol(tmp_path):
     folder, manifest = run("skab", "skab", tmp_path)
     counts = manifest["counts"]

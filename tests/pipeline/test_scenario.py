@@ -19,7 +19,9 @@ def test_shipped_scenarios_load(path):
 def test_demand():
     demand = load_scenario(SCENARIOS / "demand.toml")
     assert [column.name for column in demand.inputs][:2] == ["count", "tmin"]
-    assert [column.name for column in demand.measured] == ["count", "tmin", "tmax", "pn"]
+    later = ["tmin_tomorrow", "tmax_tomorrow", "pn_tomorrow"]
+    assert [column.name for column in demand.measured] == ["count", "tmin", "tmax", "pn", *later]
+    assert (demand.lag_steps, demand.lag_memory, demand.steps_ahead) == ((24, 168), 167, 24)
     assert demand.split.test == datetime(2018, 9, 1, tzinfo=UTC).timestamp()
     assert (demand.data.step_seconds, demand.data.max_gap_seconds) == (3600.0, 3600.0)
 
