@@ -17,7 +17,7 @@ validation = 0.1
 test = 0.15
 
 [subwords]
-pieces = 38
+pieces = 25
 longest = 24
 
 [model]
@@ -41,7 +41,7 @@ arena_bytes = 9216
 parity_lsb = 1
 """
 
-# Of one length each, so that few shapes are compiled.
+# Of one length each, and pieces of one letter: one bucket, one shape to compile.
 WORDS = {"red": "rou", "sky": "cie", "dog": "chi", "cat": "mao", "big": "gro", "old": "vie"}
 
 

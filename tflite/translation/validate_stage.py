@@ -63,20 +63,9 @@ def validate_stage(scenario: TextScenario, build_dir: Path) -> Path:
     }
     record = {
         "scenario": scenario.name,
-        **{key: shipped.manifest[key] for key in SAID if key in shipped.manifest},
-        "metric": {
-            "name": "bleu",
-            **{form: bleu([one.text for one in results], wanted) for form, results in written.items()},
-            "rivals": {name: {"value": bleu(texts, wanted)} for name, texts in rivals.items()},
-        },
-        "exact_match": {
-            **{form: exact_match([one.text for one in results], wanted) for form, results in written.items()},
-            "rivals": {name: exact_match(texts, wanted) for name, texts in rivals.items()},
-        },
-        "identity": {form: identity([one.ids for one in results], expected) for form, results in written.items()},
-        "token_identity": {
-            form: token_identity([one.ids for one in results], expected) for form, results in written.items()
-        },
+        **_said(shipped),
+        **_quality({form: [one.text for one in results] for form, results in written.items()}, rivals, wanted),
+        **_sameness({form: [one.ids for one in results] for form, results in written.items()}, expected),
         "beam": {"width": BEAM, "bleu": bleu(beam, wanted), "exact_match": exact_match(beam, wanted)},
         "sentences": len(sources),
         "references": sum(map(len, wanted)),
@@ -84,16 +73,40 @@ def validate_stage(scenario: TextScenario, build_dir: Path) -> Path:
         **_proof(shipped, sources, [one.ids for one in written["quantized"]]),
         **require_record(folder / "tflite" / "seconds.json", kind=dict, made_by=f"edgernn convert {scenario.path}"),
     }
-    float_record = {
-        "scenario": scenario.name,
-        **{key: artifacts["float"].manifest[key] for key in SAID if key in artifacts["float"].manifest},
-        "metric": {"name": "bleu", "float": record["metric"]["float"]},
-    }
+    float_metric = {"name": "bleu", "float": record["metric"]["float"]}
+    float_record = {"scenario": scenario.name, **_said(artifacts["float"]), "metric": float_metric}
     _write_translations(folder / "translations.parquet", test, written)
     path = folder / "validation.json"
     write_json(path, {"models": [record, float_record]})
     print_translation(record)
     return path
+
+
+def _said(artifact: TranslatorArtifact) -> dict[str, Any]:
+    return {key: artifact.manifest[key] for key in SAID if key in artifact.manifest}
+
+
+def _quality(written: dict[str, list[str]], rivals: dict[str, list[str]], wanted: list[list[str]]) -> dict[str, Any]:
+    """BLEU and exact matches of every form and rival."""
+    return {
+        "metric": {
+            "name": "bleu",
+            **{form: bleu(texts, wanted) for form, texts in written.items()},
+            "rivals": {name: {"value": bleu(texts, wanted)} for name, texts in rivals.items()},
+        },
+        "exact_match": {
+            **{form: exact_match(texts, wanted) for form, texts in written.items()},
+            "rivals": {name: exact_match(texts, wanted) for name, texts in rivals.items()},
+        },
+    }
+
+
+def _sameness(written: dict[str, list], expected: list) -> dict[str, Any]:
+    """How much of every form is what the float Keras model writes: of sentences, and of sub-words."""
+    return {
+        "identity": {form: identity(ids, expected) for form, ids in written.items()},
+        "token_identity": {form: token_identity(ids, expected) for form, ids in written.items()},
+    }
 
 
 def keras_ids(model: Translator, tokenizer: UnigramTokenizer, sources: list[str]) -> list[tuple[int, ...]]:

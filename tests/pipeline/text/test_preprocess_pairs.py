@@ -110,7 +110,7 @@ def test_files_that_belong_together(tmp_path):
 
 BAD = {
     'task = "translate"\nseed = 5': ('task = "translate"\nseed = -5', r"seed: expected a whole number"),
-    "pieces = 38": ("pieces = 4000", r"subwords.pieces: the training part does not yield 4000"),
+    "pieces = 25": ("pieces = 4000", r"subwords.pieces: the training part does not yield 4000"),
     "longest = 24": ("longest = 1", r"subwords.longest: expected a whole number from 2"),
     "test = 0.15": ("test = 0.95", r"split.test: expected validation \+ test to leave a share"),
     'path = "pairs.txt"': ('path = "none.txt"', r"data.path: no files at"),

@@ -139,7 +139,7 @@ def test_artifact_json_is_all_a_device_needs(built):
     tokenizer = manifest["tokenizer"]
     assert tokenizer["kind"] == "unigram" and tokenizer["lower_case"] and tokenizer["maximum_length"] == 24
     assert tokenizer["ids"] == {"pad": 0, "unknown": 1, "start": 2, "end": 3}
-    assert len(tokenizer["pieces"]) == manifest["signatures"]["decode"]["outputs"][0]["shape"][0] == 38
+    assert len(tokenizer["pieces"]) == manifest["signatures"]["decode"]["outputs"][0]["shape"][0] == 25
     assert UnigramTokenizer.of(tokenizer).encode("Red!") == UnigramTokenizer.of(tokenizer).encode("  red!")
 
 
