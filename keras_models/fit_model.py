@@ -28,17 +28,18 @@ def fit_model(
     warmup: int,
     weight_decay: float,
     logs: Path,
+    loss: str = "absolute",
     quantiles: Sequence[float] = (),
 ) -> list[dict[str, float]]:
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
 
-    The outputs of the model are forecast, following and then a head for each of `quantiles`.
+    The outputs of the model are forecast, following and then a head for each of `quantiles`. `loss`: one of LOSSES.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
     """
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(train) * epochs, alpha=LAST_RATE)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
-    losses = [masked_mae(warmup)] * 2 + [masked_pinball(quantile, warmup) for quantile in quantiles]
+    losses = [LOSSES[loss](warmup)] * 2 + [masked_pinball(quantile, warmup) for quantile in quantiles]
     weights = [1.0, FOLLOWING_WEIGHT] + [QUANTILE_WEIGHT] * len(quantiles)
     model.compile(optimizer, loss=losses, loss_weights=weights)
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
@@ -72,6 +73,25 @@ def masked_mae(warmup: int):
         return tf.reduce_sum(error) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
 
     return loss
+
+
+def masked_mse(warmup: int):
+    """Mean squared error over the same; it learns the mean where `masked_mae` learns the median.
+
+    A channel that mostly rests has its median there, however it moves with the inputs now and then; and a score that
+    squares residuals pays for the few large ones, which a mean absolute error hardly sees.
+    """
+
+    def loss(truth, forecast):
+        truth, forecast = truth[:, warmup:], forecast[:, warmup:]
+        known = tf.math.is_finite(truth)
+        error = tf.square(tf.where(known, truth - forecast, 0.0))
+        return tf.reduce_sum(error) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+
+    return loss
+
+
+LOSSES = {"absolute": masked_mae, "squared": masked_mse}  # by [model] loss
 
 
 def masked_pinball(quantile: float, warmup: int):
