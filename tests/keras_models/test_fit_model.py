@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.fit_model import fit_model, masked_mae, masked_mse, masked_pinball, write_history
+from keras_models.fit_model import fit_model, masked_geometric, masked_mae, masked_pinball, write_history
 
 NAN = np.nan
 
@@ -17,15 +17,15 @@ def test_loss_by_hand():
     assert float(masked_mae(1)(truth, forecast)) == pytest.approx((1 + 2) / 2)
 
 
-def test_squared_loss_by_hand():
-    """Warm-up steps and unknown targets do not count; nothing known is no loss."""
-    truth = tf.constant([[[100.0], [1.0], [NAN], [3.0]]])
-    forecast = tf.constant([[[0.0], [2.0], [50.0], [1.0]]])
-    assert float(masked_mse(1)(truth, forecast)) == pytest.approx((1 + 4) / 2)
-    assert float(masked_mse(0)(truth * NAN, forecast)) == 0
+def test_geometric_loss_by_hand():
+    """Warm-up steps and unknown targets do not count, nor does an output of which nothing is known."""
+    truth = tf.constant([[[100.0, 0.0, NAN], [1.0, 0.1, NAN], [NAN, -0.1, NAN], [3.0, 0.1, NAN]]])
+    forecast = tf.constant([[[0.0, 9.0, 1.0], [2.0, 0.0, 1.0], [50.0, 0.0, 1.0], [1.0, 0.0, 1.0]]])
+    assert float(masked_geometric(1)(truth, forecast)) == pytest.approx((2.5 * 0.01) ** 0.5, rel=0.01)
+    assert float(masked_geometric(0)(truth * NAN, forecast)) == 0
 
 
-@pytest.mark.parametrize(("loss", "learned"), [("absolute", 0.0), ("squared", 0.25)])
+@pytest.mark.parametrize(("loss", "learned"), [("absolute", 0.0), ("geometric", 0.25)])
 def test_what_a_loss_learns(tmp_path, loss, learned):
     """A channel that rests three times of four: the median of its readings is 0, the mean a fourth."""
     x = keras.Input((None, 1))
@@ -54,10 +54,11 @@ def test_pinball_is_least_at_the_quantile(quantile):
     assert min(losses, key=losses.get) == pytest.approx(quantile)
 
 
-def test_nothing_known_is_no_loss_and_no_gradient():
+@pytest.mark.parametrize("masked", [masked_mae, masked_geometric])
+def test_nothing_known_is_no_loss_and_no_gradient(masked):
     forecast = tf.Variable([[[1.0]]])
     with tf.GradientTape() as tape:
-        loss = masked_mae(0)(tf.constant([[[NAN]]]), forecast)
+        loss = masked(0)(tf.constant([[[NAN]]]), forecast)
     assert float(loss) == 0
     np.testing.assert_array_equal(tape.gradient(loss, forecast), [[[0.0]]])
 

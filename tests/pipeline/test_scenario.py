@@ -160,10 +160,10 @@ def test_mistake_is_one_line(job, old, new, message):
 
 def test_quantiles_need_the_loss_of_the_median(job):
     three = ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.5, 0.9]")
-    squared = ("units =", 'loss = "squared"\nunits =')
-    assert job.scenario(three).model.loss == "absolute" and job.scenario(squared).model.loss == "squared"
-    with pytest.raises(UserError, match='forecast.quantiles: expected none with model.loss = "squared"'):
-        job.scenario(three, squared)
+    geometric = ("units =", 'loss = "geometric"\nunits =')
+    assert job.scenario(three).model.loss == "absolute" and job.scenario(geometric).model.loss == "geometric"
+    with pytest.raises(UserError, match='forecast.quantiles: expected none with model.loss = "geometric"'):
+        job.scenario(three, geometric)
 
 
 def test_split_by_time_must_be_in_order(job):
