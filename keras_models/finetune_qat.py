@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_models.anomaly_score import AnomalyScore, load_score
 from keras_models.choose_form import Trial, allowed_forms, choose_form, print_choice
 from keras_models.feature_encoding import load_encoding
-from keras_models.fit_model import fit_model, masked_mae, write_history, write_summary
+from keras_models.fit_model import LOSSES, fit_model, write_history, write_summary
 from keras_models.forecast_intervals import fit_intervals, save_intervals
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.numeric_form import NumericForm
@@ -60,7 +60,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     choice = choose_form(
         allowed_forms(scenario.quantization),
         attempt,
-        _loss(float_model, validation, scenario.windows.warmup),
+        _loss(scenario, float_model, validation),
         scenario.budgets.get("metric_loss", ALLOWED_LOSS),
     )
     print_choice(choice, f"{scenario.name}: forms tried, the cheapest first")
@@ -93,7 +93,7 @@ def _attempt(
         calibrate(qat, (features.numpy() for features, _ in train))
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be brought to {form.name}: {error}") from error
-    calibrated, weights = _loss(qat, validation, warmup), qat.get_weights()
+    calibrated, weights = _loss(scenario, qat, validation), qat.get_weights()
     if not settings.epochs:
         return Trial(qat, calibrated)
     before = score and score_distance(qat, float_model, score, validation, warmup)
@@ -107,19 +107,20 @@ def _attempt(
         warmup=warmup,
         weight_decay=scenario.model.weight_decay,
         logs=logs,
+        loss=scenario.model.loss,
         quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
     )
     after = score and score_distance(qat, float_model, score, validation, warmup)
     distances = (before, after) if score else None
-    trial = Trial(qat, calibrated, _loss(qat, validation, warmup), tuple(history), distances)
+    trial = Trial(qat, calibrated, _loss(scenario, qat, validation), tuple(history), distances)
     if not trial.keeps_finetuned:
         qat.set_weights(weights)
     return trial
 
 
-def _loss(model: keras.Model, batches: tf.data.Dataset, warmup: int) -> float:
+def _loss(scenario: Scenario, model: keras.Model, batches: tf.data.Dataset) -> float:
     """The loss of the forecast, the model's first output, on the truth."""
-    loss = masked_mae(warmup)
+    loss = LOSSES[scenario.model.loss](scenario.windows.warmup)
     losses = [float(loss(truth[0], model.predict_on_batch(features)[0])) for features, truth in batches]
     return sum(losses) / len(losses)
 

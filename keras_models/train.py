@@ -88,6 +88,7 @@ def _attempt(
         warmup=scenario.windows.warmup,
         weight_decay=settings.weight_decay,
         logs=logs,
+        loss=settings.loss,
         quantiles=encoding.quantiles,
     )
     metric = (settings.auto or CellRace()).metric

@@ -238,6 +238,7 @@ class ModelSettings:
     """The recurrent cell and its float training. With `cell` "auto", `units` are those of the GRU.
 
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
+    `loss`: the mean "absolute" error, or the "geometric" mean over the targets of their mean squared errors.
     """
 
     cell: str = entry(toml.choice(*CELLS, "auto"))
@@ -248,6 +249,7 @@ class ModelSettings:
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
     hidden: int | None = entry(toml.whole(1), default=None)
+    loss: str = entry(toml.choice("absolute", "geometric"), default="absolute")
     auto: CellRace | None = entry(toml.table_of(CellRace), default=None)
 
 

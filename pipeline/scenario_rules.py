@@ -179,6 +179,8 @@ def _quantiles(scenario: Scenario, place: Place) -> None:
         raise place.error(f"expected rising quantiles around 0.5 such as [0.1, 0.5, 0.9], got {list(quantiles)}")
     if quantiles and not quantiles[0] < 0.5 < quantiles[-1]:
         raise place.error(f"expected quantiles on both sides of 0.5, got {list(quantiles)}")
+    if quantiles and scenario.model.loss != "absolute":
+        raise place.error('expected none with model.loss = "geometric", which does not learn the 0.5 quantile')
 
 
 def _inputs(scenario: Scenario, place: Place) -> None:

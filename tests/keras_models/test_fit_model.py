@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.fit_model import fit_model, masked_mae, masked_pinball, write_history
+from keras_models.fit_model import fit_model, masked_geometric, masked_mae, masked_pinball, write_history
 
 NAN = np.nan
 
@@ -15,6 +15,27 @@ def test_loss_by_hand():
     truth = tf.constant([[[100.0], [1.0], [NAN], [3.0]]])
     forecast = tf.constant([[[0.0], [2.0], [50.0], [1.0]]])
     assert float(masked_mae(1)(truth, forecast)) == pytest.approx((1 + 2) / 2)
+
+
+def test_geometric_loss_by_hand():
+    """Warm-up steps and unknown targets do not count, nor does an output of which nothing is known."""
+    truth = tf.constant([[[100.0, 0.0, NAN], [1.0, 0.1, NAN], [NAN, -0.1, NAN], [3.0, 0.1, NAN]]])
+    forecast = tf.constant([[[0.0, 9.0, 1.0], [2.0, 0.0, 1.0], [50.0, 0.0, 1.0], [1.0, 0.0, 1.0]]])
+    assert float(masked_geometric(1)(truth, forecast)) == pytest.approx((2.5 * 0.01) ** 0.5, rel=0.01)
+    assert float(masked_geometric(0)(truth * NAN, forecast)) == 0
+
+
+@pytest.mark.parametrize(("loss", "learned"), [("absolute", 0.0), ("geometric", 0.25)])
+def test_what_a_loss_learns(tmp_path, loss, learned):
+    """A channel that rests three times of four: the median of its readings is 0, the mean a fourth."""
+    x = keras.Input((None, 1))
+    heads = [keras.layers.Dense(1, kernel_initializer="zeros", name=name)(x) for name in ("forecast", "following")]
+    model = keras.Model(x, heads)
+    truth = np.tile(np.float32([0, 0, 0, 1]), 8).reshape(4, 8, 1)
+    batches = tf.data.Dataset.from_tensor_slices((np.zeros_like(truth), (truth, truth))).batch(4)
+    options = dict(epochs=60, rate=0.05, patience=60, warmup=0, weight_decay=0.0, logs=tmp_path)
+    fit_model(model, batches, batches, loss=loss, **options)
+    assert float(model.predict_on_batch(np.zeros((1, 1, 1)))[0].item()) == pytest.approx(learned, abs=0.02)
 
 
 def test_pinball_by_hand():
@@ -33,10 +54,11 @@ def test_pinball_is_least_at_the_quantile(quantile):
     assert min(losses, key=losses.get) == pytest.approx(quantile)
 
 
-def test_nothing_known_is_no_loss_and_no_gradient():
+@pytest.mark.parametrize("masked", [masked_mae, masked_geometric])
+def test_nothing_known_is_no_loss_and_no_gradient(masked):
     forecast = tf.Variable([[[1.0]]])
     with tf.GradientTape() as tape:
-        loss = masked_mae(0)(tf.constant([[[NAN]]]), forecast)
+        loss = masked(0)(tf.constant([[[NAN]]]), forecast)
     assert float(loss) == 0
     np.testing.assert_array_equal(tape.gradient(loss, forecast), [[[0.0]]])
 

@@ -158,6 +158,14 @@ def test_mistake_is_one_line(job, old, new, message):
     assert "\n" not in str(error.value)
 
 
+def test_quantiles_need_the_loss_of_the_median(job):
+    three = ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.5, 0.9]")
+    geometric = ("units =", 'loss = "geometric"\nunits =')
+    assert job.scenario(three).model.loss == "absolute" and job.scenario(geometric).model.loss == "geometric"
+    with pytest.raises(UserError, match='forecast.quantiles: expected none with model.loss = "geometric"'):
+        job.scenario(three, geometric)
+
+
 def test_split_by_time_must_be_in_order(job):
     rows = 'by = "rows"\ntrain = 45\nvalidation = 15'
     times = 'by = "time"\nvalidation = {}\ntest = {}'

@@ -96,6 +96,7 @@ def _trained(
             warmup=scenario.windows.warmup,
             weight_decay=settings.weight_decay,
             logs=logs / f"transformer_{factor:g}",
+            loss=settings.loss,
         )
         models.append(model)
         loss, rmse = min(record["val_loss"] for record in history), _rmse(scenario, model, batches[1])

@@ -81,6 +81,7 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
             warmup=scenario.windows.warmup,
             weight_decay=scenario.model.weight_decay,
             logs=folder / "logs",
+            loss=scenario.model.loss,
             quantiles=encoding.quantiles,
         )
 
