@@ -52,9 +52,16 @@ class StepRNN(StepLayer):
     def units(self) -> int:
         return self.cell_program.units
 
+    def kernel_initializer(self, features: int) -> str | keras.Initializer:
+        """How the kernel begins, for so many inputs."""
+        return "glorot_uniform"
+
     def add_weights(self, input_shape):
         width = self.cell_program.gates * self.units
-        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], width))
+        features = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel", shape=(features, width), initializer=self.kernel_initializer(features)
+        )
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(self.units, width), initializer="orthogonal"
         )

@@ -28,6 +28,13 @@ class SharedTable(keras.layers.Layer):
         self.built = True
 
 
+def reads_rows(width: int) -> keras.Initializer:
+    """Of a matrix that multiplies rows of a table: as Glorot and Bengio (2010) have it for inputs of variance 1, which
+    here is 1 / width. Begun smaller, the states hardly hang on what is read, and learning begins slowly.
+    """
+    return keras.initializers.VarianceScaling(width, mode="fan_avg", distribution="uniform")
+
+
 class TableQuantizer:
     """The table's rows as activations, in the quantization of the table as a weight; see `quantizers`."""
 

@@ -3,6 +3,7 @@
 from keras_models.layer_calls import sources_of
 from keras_models.step_layers import quantizer_of
 from keras_models.step_rnn import StepRNN
+from keras_models.translation.shared_table import reads_rows
 
 
 class StepDecoder(StepRNN):
@@ -11,6 +12,9 @@ class StepDecoder(StepRNN):
     Its output is the state itself, in the integer forms as int16: what it says next hangs on small differences. Both
     states must have one quantization (`GruProgram.full_state`).
     """
+
+    def kernel_initializer(self, features):
+        return reads_rows(features)
 
     def add_weights(self, input_shape):
         super().add_weights(input_shape[0])

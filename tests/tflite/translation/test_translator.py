@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -80,6 +81,16 @@ def test_float_translator_is_two_grus_and_one_table(plain):
         states = gru_by_hand(table[target], context, *gru["decoder"])
         hidden = states @ weights["narrow/kernel"] + weights["narrow/bias"]
         np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
+
+
+def test_sub_words_weigh_at_the_beginning_as_inputs_of_a_keras_gru_do():
+    model = Translator(pieces=400, units=64, embedding=48, seed=3)
+    plain_gru = keras.layers.GRU(64)
+    plain_gru.build((None, None, 48))
+    wanted = np.std(np.random.default_rng(0).normal(size=(400, 48)) @ np.asarray(plain_gru.cell.kernel))
+    for layer in model.step_layers:
+        if layer.name in ("encoder_gru", "decoder_gru"):
+            assert np.std(np.asarray(model.table.rows) @ np.asarray(layer.kernel)) == pytest.approx(wanted, rel=0.1)
 
 
 def attention_by_hand(queries, memory):
