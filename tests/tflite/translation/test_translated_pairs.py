@@ -1,8 +1,10 @@
 """The pairs that the Android app's tokenizer and loop are tested against."""
 
 import json
+import shutil
 
 import numpy as np
+import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import edgernn
@@ -36,15 +38,31 @@ def written_by_hand(folder, manifest, source):
     return written
 
 
-def test_pairs_are_those_of_the_loop_by_hand(built, tmp_path):
+@pytest.fixture(params=["as trained", "never ending"])
+def build(request, built, tmp_path):
+    """The build, as it is and with the end among what is never generated: that one writes whatever it has learned."""
+    if request.param == "as trained":
+        return built.build
+    copy = tmp_path / "build"
+    shutil.copytree(built.folder, copy / built.folder.name)
+    path = copy / built.folder.name / "tflite" / "artifact.json"
+    manifest = json.loads(path.read_text())
+    manifest["tokenizer"]["never_generated"].append(manifest["tokenizer"]["ids"]["end"])
+    path.write_text(json.dumps(manifest))
+    return copy
+
+
+def test_pairs_are_those_of_the_loop_by_hand(built, build, tmp_path):
     out = tmp_path / "assets"
-    assert edgernn.main(["android-assets", str(built.scenario), "--build", str(built.build), "--out", str(out)]) == 0
+    assert edgernn.main(["android-assets", str(built.scenario), "--build", str(build), "--out", str(out)]) == 0
     folder = out / "words"
     manifest, pairs = (json.loads((folder / name).read_text()) for name in ("artifact.json", "pairs.json"))
+    record = manifest["tokenizer"]
     assert len(pairs["pairs"]) == TEST_SENTENCES + len(ODD)
-    tokenizer = UnigramTokenizer.of(manifest["tokenizer"])
+    tokenizer = UnigramTokenizer.of(record)
     for pair in pairs["pairs"]:
         assert pair["source"] == tokenizer.encode(pair["sentence"])
         assert pair["written"] == (written_by_hand(folder, manifest, pair["source"]) if pair["source"] else [])
         assert pair["translation"] == tokenizer.decode(pair["written"])
-    assert any(pair["translation"] for pair in pairs["pairs"])
+        if record["ids"]["end"] in record["never_generated"]:
+            assert len(pair["written"]) == (record["maximum_length"] if pair["source"] else 0)

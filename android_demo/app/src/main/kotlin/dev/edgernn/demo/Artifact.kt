@@ -42,11 +42,26 @@ class Manifest(json: JSONObject) {
     /** Names behind the elements of `contributions`. */
     val blamed = json.optJSONArray("outputs").objects().flatMap { it.optJSONArray("channels").strings() }
 
-    /** Of a forecast: its targets (lead after lead, each with every target) and the first of its leads, in steps. */
-    val targets = json.optJSONArray("outputs").objects().flatMap { it.optJSONArray("targets").strings() }
-    val firstLead =
-        json.optJSONArray("outputs").objects().firstNotNullOfOrNull { it.optJSONArray("leads") }?.getInt(0) ?: 1
+    /** Of a forecast: its targets (lead after lead, each with every target) and its leads, in steps. */
+    private val forecast = json.optJSONArray("outputs").objects().find { it.getString("name") == FORECAST }
+    val targets = forecast?.optJSONArray("targets").strings()
+    val leads = forecast?.optJSONArray("leads")?.let { it.getInt(0)..it.getInt(1) } ?: 1..1
+
+    /** From the lowest to the highest of the quantiles; null where there are not two. */
+    val interval = json.optJSONArray("outputs").objects().filter { it.has("quantile") }
+        .sortedBy { it.getDouble("quantile") }.takeIf { it.size > 1 }?.let {
+            val (low, high) = it.first() to it.last()
+            Interval(low.getString("name"), high.getString("name"), high.getDouble("quantile") - low.getDouble("quantile"))
+        }
+
+    companion object {
+        /** Name of the output that is the forecast itself. */
+        const val FORECAST = "forecast"
+    }
 }
+
+/** Names of the outputs that are the limits of a forecast; [share] of what comes is to lie between them. */
+data class Interval(val low: String, val high: String, val share: Double)
 
 /** A model with everything beside it, read and checked. */
 class Artifact(

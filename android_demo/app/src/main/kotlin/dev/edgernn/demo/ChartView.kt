@@ -12,6 +12,9 @@ import android.view.View
 /** A line of a chart, a value for each place from left to right; NaN breaks it. */
 class Series(val values: FloatArray, val color: Int, val dashed: Boolean = false, val name: String = "")
 
+/** What lies between two lines, behind all lines; NaN breaks it. */
+class Band(val low: FloatArray, val high: FloatArray, val color: Int, val name: String)
+
 /** Colours for light and dark. */
 class Palette(context: Context) {
     private val mode = context.resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK
@@ -25,6 +28,7 @@ class Palette(context: Context) {
     val green = if (night) 0xFF69D08A.toInt() else 0xFF1B8A45.toInt()
     val red = if (night) 0xFFFF7A70.toInt() else 0xFFC62828.toInt()
     val alarm = if (night) 0x40FF7A70 else 0x22C62828
+    val band = if (night) 0x50FFB05C else 0x40C96A00
 }
 
 /** Lines over equal steps, with a threshold, marked spans and a scale; draws what it is given and computes nothing. */
@@ -43,6 +47,7 @@ class ChartView(context: Context) : View(context) {
     var unit = ""
     var series = emptyList<Series>()
     var threshold: Float? = null
+    var band: Band? = null
 
     /** Places drawn with the alarm behind them. */
     var marked = BooleanArray(0)
@@ -54,7 +59,8 @@ class ChartView(context: Context) : View(context) {
     var atLeast: ClosedFloatingPointRange<Float>? = null
 
     override fun onDraw(canvas: Canvas) {
-        val finite = series.flatMap { it.values.asList() }.filter(Float::isFinite) + listOfNotNull(threshold)
+        val lines = series.map { it.values } + listOfNotNull(band?.low, band?.high)
+        val finite = lines.flatMap { it.asList() }.filter(Float::isFinite) + listOfNotNull(threshold)
         var low = minOf(finite.minOrNull() ?: 0f, atLeast?.start ?: Float.POSITIVE_INFINITY)
         var high = maxOf(finite.maxOrNull() ?: 1f, atLeast?.endInclusive ?: Float.NEGATIVE_INFINITY)
         if (high - low < 1e-3f * maxOf(1f, kotlin.math.abs(high))) {
@@ -64,6 +70,7 @@ class ChartView(context: Context) : View(context) {
         val frame = Frame(low, high, series.maxOfOrNull { it.values.size } ?: 2)
         drawMarks(canvas, frame)
         drawScale(canvas, frame)
+        band?.let { drawBand(canvas, frame, it) }
         threshold?.let { drawLine(canvas, frame, FloatArray(frame.places) { _ -> it }, palette.red, dashed = true) }
         now?.let { drawNow(canvas, frame.x(it), frame) }
         series.forEach { drawLine(canvas, frame, it.values, it.color, it.dashed) }
@@ -107,6 +114,24 @@ class ChartView(context: Context) : View(context) {
         }
     }
 
+    private fun drawBand(canvas: Canvas, frame: Frame, band: Band) {
+        fill.color = band.color
+        val known = BooleanArray(band.low.size) { band.low[it].isFinite() && band.high[it].isFinite() }
+        for (place in 1 until known.size) {
+            if (!known[place - 1] || !known[place]) continue
+            canvas.drawPath(
+                Path().apply {
+                    moveTo(frame.x(place - 1), frame.y(band.low[place - 1]))
+                    lineTo(frame.x(place - 1), frame.y(band.high[place - 1]))
+                    lineTo(frame.x(place), frame.y(band.high[place]))
+                    lineTo(frame.x(place), frame.y(band.low[place]))
+                    close()
+                },
+                fill,
+            )
+        }
+    }
+
     private fun drawLine(canvas: Canvas, frame: Frame, values: FloatArray, color: Int, dashed: Boolean) {
         val path = Path()
         var broken = true
@@ -127,10 +152,11 @@ class ChartView(context: Context) : View(context) {
         var x = 8 * density
         canvas.drawText(if (unit.isEmpty()) title else "$title, $unit", x, 16 * density, text)
         x += text.measureText(if (unit.isEmpty()) title else "$title, $unit") + 14 * density
-        for (one in series.filter { it.name.isNotEmpty() }) {
-            text.color = one.color
-            canvas.drawText(one.name, x, 16 * density, text)
-            x += text.measureText(one.name) + 12 * density
+        val named = series.map { it.name to it.color } + listOfNotNull(band?.let { it.name to (it.color or OPAQUE) })
+        for ((name, color) in named.filter { it.first.isNotEmpty() }) {
+            text.color = color
+            canvas.drawText(name, x, 16 * density, text)
+            x += text.measureText(name) + 12 * density
         }
     }
 
@@ -138,5 +164,9 @@ class ChartView(context: Context) : View(context) {
         span >= 20 -> "%.0f".format(value)
         span >= 2 -> "%.1f".format(value)
         else -> "%.2f".format(value)
+    }
+
+    private companion object {
+        const val OPAQUE = 0xFF000000.toInt()
     }
 }

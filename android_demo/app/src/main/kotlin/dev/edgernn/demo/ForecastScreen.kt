@@ -14,7 +14,7 @@ class ForecastScreen(context: Context, private val session: ForecastSession) : S
     private val headline = label(20f, bold = true)
     private val detail = label(13f, palette.faint)
     private val ahead = chart(session.channel.name).apply { now = PAST - 1 }
-    private val behind = chart("${session.leads} steps ahead")
+    private val behind = chart("${session.leads.last} steps ahead")
 
     init {
         add(headline)
@@ -43,26 +43,35 @@ class ForecastScreen(context: Context, private val session: ForecastSession) : S
     }
 
     private fun refresh() {
-        val (first, last) = session.wape(1) to session.wape(session.leads)
+        val (first, last) = session.leads.first to session.leads.last
         headline.text = listOfNotNull(
-            "WAPE %.3f next step".format(first).takeUnless { first.isNaN() },
-            "%.3f at %d".format(last, session.leads).takeUnless { last.isNaN() },
+            "WAPE %.3f %s".format(session.wape(first), if (first == 1) "next step" else "at $first")
+                .takeUnless { session.wape(first).isNaN() },
+            "%.3f at %d".format(session.wape(last), last).takeUnless { session.wape(last).isNaN() },
         ).joinToString().ifEmpty { "Forecast" }
         val place = if (session.finished) "end of the recording" else "row ${session.position}"
         detail.text = "${CLOCK.format(Date(session.time))}, $place"
-        val (from, until) = 1 - PAST to 1 + session.leads
-        val none = FloatArray(PAST) { Float.NaN }
-        val next = session.forecast ?: FloatArray(session.leads) { Float.NaN }
+        val (from, until) = 1 - PAST to 1 + last
+        ahead.band = session.limits?.let { (low, high) -> band(placed(low), placed(high)) }
         ahead.series = listOf(
-            Series(session.truth(from, 1) + next.map { Float.NaN }, palette.ink, name = "truth"),
-            Series(none + session.truth(1, until), palette.faint, name = "what will come"),
-            Series(none + next, palette.orange, name = "forecast"),
+            Series(session.truth(from, 1) + FloatArray(last) { Float.NaN }, palette.ink, name = "truth"),
+            Series(FloatArray(PAST) { Float.NaN } + session.truth(1, until), palette.faint, name = "what will come"),
+            Series(placed(session.forecast), palette.orange, name = "forecast"),
         )
+        behind.band = session.limitsBefore(last, from, 1)?.let { (low, high) -> band(low, high) }
         behind.series = listOf(
             Series(session.truth(from, 1), palette.ink, name = "truth"),
-            Series(session.forecastBefore(session.leads, from, 1), palette.orange, dashed = true, name = "forecast"),
+            Series(session.forecastBefore(last, from, 1), palette.orange, dashed = true, name = "forecast"),
         )
         listOf(ahead, behind).forEach(View::invalidate)
+    }
+
+    private fun band(low: FloatArray, high: FloatArray) =
+        Band(low, high, palette.band, "%.0f %%".format(100 * session.interval!!.share))
+
+    /** Values by lead at their places in the chart of what is ahead. */
+    private fun placed(values: FloatArray?) = FloatArray(PAST + session.leads.last) {
+        values?.getOrNull(it + 1 - PAST - session.leads.first) ?: Float.NaN
     }
 
     private companion object {

@@ -9,7 +9,6 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
-import java.security.MessageDigest
 
 /** Assets that do not fit together: one line that names the file, says what was expected, and what to do. */
 @RunWith(RobolectricTestRunner::class)
@@ -18,17 +17,6 @@ class ArtifactTest {
     private val model = ArtifactReader(app.files).read("truck").manifest.file
 
     private fun content(path: String) = app.assets.open(path).use { it.readBytes() }
-
-    private fun sha256(content: ByteArray) = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
-
-    /** Puts a file in the place of one, and its sum into the index, as one who edits by hand would. */
-    private fun replace(path: String, content: ByteArray) {
-        val (folder, name) = path.split("/")
-        val index = JSONObject(String(app.replaced["index.json"] ?: content("index.json")))
-        index.getJSONObject("folders").getJSONObject(folder).put(name, sha256(content))
-        app.replaced["index.json"] = index.toString().toByteArray()
-        app.replaced[path] = content
-    }
 
     private fun edited(path: String, edit: JSONObject.() -> Unit) = JSONObject(String(content(path))).apply(edit).toString().toByteArray()
 
@@ -47,26 +35,26 @@ class ArtifactTest {
 
     @Test
     fun `the model is not the one the manifest speaks of`() {
-        replace("truck/$model", content("truck/$model").apply { this[100] = (this[100] + 1).toByte() })
+        app.replace("truck/$model", content("truck/$model").apply { this[100] = (this[100] + 1).toByte() })
         val sum = JSONObject(String(content("truck/artifact.json"))).getString("sha256").take(12)
         assertTrue(message(), "expected $sum" in message())
     }
 
     @Test
     fun `a manifest of a later version`() {
-        replace("truck/artifact.json", edited("truck/artifact.json") { put("format", 2) })
+        app.replace("truck/artifact.json", edited("truck/artifact.json") { put("format", 2) })
         assertEquals("truck/artifact.json: format 2, this app reads 1; run `make android-assets` and install again, or update the app", message())
     }
 
     @Test
     fun `a manifest that lacks what it must say`() {
-        replace("truck/artifact.json", edited("truck/artifact.json") { remove("sha256") })
+        app.replace("truck/artifact.json", edited("truck/artifact.json") { remove("sha256") })
         assertEquals("truck: damaged (No value for sha256); run `make android-assets` and install again", message())
     }
 
     @Test
     fun `a manifest that is not JSON`() {
-        replace("truck/artifact.json", "{".toByteArray())
+        app.replace("truck/artifact.json", "{".toByteArray())
         assertEquals("truck/artifact.json: damaged, not JSON; run `make android-assets` and install again", message())
     }
 
@@ -79,13 +67,13 @@ class ArtifactTest {
     @Test
     fun `a recording that ends too early`() {
         val half = content("truck/recording.bin").let { it.copyOf(it.size / 2) }
-        replace("truck/recording.bin", half)
+        app.replace("truck/recording.bin", half)
         assertTrue(message(), message().startsWith("truck/recording.bin: ${half.size} bytes, recording.json says "))
     }
 
     @Test
     fun `states of the manifest that the model has not`() {
-        replace("truck/artifact.json", edited("truck/artifact.json") { getJSONArray("states").getJSONObject(0).put("name", "h9") })
+        app.replace("truck/artifact.json", edited("truck/artifact.json") { getJSONArray("states").getJSONObject(0).put("name", "h9") })
         val problem = DemoLoader(app.files, app.engines).load().problems.getValue("truck")
         assertTrue(problem, "artifact.json says [h9, " in problem)
     }

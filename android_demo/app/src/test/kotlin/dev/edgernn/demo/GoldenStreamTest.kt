@@ -1,6 +1,8 @@
 package dev.edgernn.demo
 
+import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -59,6 +61,13 @@ class GoldenStreamTest {
     }
 
     @Test
+    fun `an alarm that ends is shown`() {
+        val on = reader.read("truck").recording!!.outputs.getValue("alarm").map { it[0] > 0.5f }
+        assertTrue("raised", on.any { it })
+        assertFalse("and ended", on.drop(on.indexOf(true)).all { it })
+    }
+
+    @Test
     fun `XNNPACK's kernels raise the alarm within half a minute of the exact ones`() {
         val artifact = reader.read("truck")
         val (exact, fast) = Kernels.entries.map { LiveSession(artifact, stream(artifact, it)) }
@@ -73,11 +82,18 @@ class GoldenStreamTest {
         val session = ForecastSession(artifact, stream(artifact))
         session.advance(recording.size)
         val forecasts = recording.outputs.getValue("forecast")
-        for (lead in listOf(1, 24)) {
-            val rows = lead until recording.size
-            val error = rows.sumOf { kotlin.math.abs(forecasts[it - lead][lead - 1] - recording.x[it][0]).toDouble() }
-            assertEquals(error / rows.sumOf { recording.x[it][0].toDouble() }, session.wape(lead), 1e-6)
+        val (leads, targets) = artifact.manifest.leads to artifact.manifest.targets
+        val column = artifact.manifest.channels.indexOfFirst { it.name == targets.first() }
+        val place = { lead: Int -> (lead - leads.first) * targets.size }
+        for (lead in leads) {
+            val rows = (lead until recording.size).filter { !recording.x[it][column].isNaN() }
+            val error = rows.sumOf { kotlin.math.abs(forecasts[it - lead][place(lead)] - recording.x[it][column]).toDouble() }
+            assertEquals(error / rows.sumOf { recording.x[it][column].toDouble() }, session.wape(lead), 1e-6)
         }
-        assertTrue("it forecasts at all", session.wape(1) < 0.5)
+        assertTrue("it forecasts at all", session.wape(leads.first) < 0.5)
+        val interval = artifact.manifest.interval ?: return
+        val (low, high) = session.limits!!
+        assertArrayEquals(leads.map { recording.outputs.getValue(interval.low).last()[place(it)] }.toFloatArray(), low, 0f)
+        assertArrayEquals(leads.map { recording.outputs.getValue(interval.high).last()[place(it)] }.toFloatArray(), high, 0f)
     }
 }

@@ -58,6 +58,18 @@ class MainActivityTest {
 
     private fun View.descendants(): List<View> = listOf(this) + if (this is ViewGroup) (0 until childCount).flatMap { getChildAt(it).descendants() } else emptyList()
 
+    private val truck by lazy { ArtifactReader(app.files).read("truck").recording!! }
+
+    /** Lets the truck's recording go on to a row at 600 rows/s, as `faster` has it. */
+    private fun passRows(rows: Int) = shadowOf(Looper.getMainLooper()).idleFor(Duration.ofMillis(rows * 1000L / 600))
+
+    /** A row within the first alarm, and soon after its beginning. */
+    private fun alarmedRow(): Int {
+        val on = truck.outputs.getValue("alarm").map { it[0] > 0.5f }
+        val (begin, rows) = on.indexOf(true) to on.drop(on.indexOf(true)).takeWhile { it }.size
+        return begin + minOf(rows / 2, 200)
+    }
+
     private fun pass(seconds: Long) = shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(seconds))
 
     /** Draws the whole window; a page that shows nothing has few colours. */
@@ -85,7 +97,7 @@ class MainActivityTest {
     @Test
     fun `the truck's alarm is shown`() {
         val controller = started().apply { faster() }
-        pass(4)
+        passRows(alarmedRow())
         assertTrue(controller.texts().toString(), controller.texts().any { it.startsWith("Alarm: ") })
         controller.picture("live")
     }
@@ -94,7 +106,7 @@ class MainActivityTest {
     @Config(qualifiers = "+night")
     fun `the dark theme`() {
         val controller = started().apply { faster() }
-        pass(4)
+        passRows(alarmedRow())
         controller.picture("live_dark")
     }
 
@@ -179,7 +191,7 @@ class MainActivityTest {
 
     @Test
     fun `the end of the process loses no step`() {
-        val whole = started().also { it.faster(); pass(4) }
+        val whole = started().also { it.faster(); passRows(truck.size + 600) }
         val undisturbed = whole.texts()
         whole.endProcess()
         val first = started().also { it.faster(); pass(1) }
@@ -189,7 +201,7 @@ class MainActivityTest {
         first.endProcess()
         val second = started(parcel.readBundle(javaClass.classLoader))
         assertFalse("it was not at the end", second.texts() == undisturbed)
-        pass(4)
+        passRows(truck.size + 600)
         assertEquals(undisturbed, second.texts())
     }
 

@@ -19,7 +19,10 @@ class StepModelTest {
 
     private fun model() = StepModel(app.engines.open(artifact.model, Kernels.EXACT))
 
-    private fun StepModel.run(readings: List<FloatArray>) = readings.map { step(it).values.single() }
+    private fun StepModel.run(readings: List<FloatArray>) = readings.map { step(it).all() }
+
+    /** All outputs, one after the other. */
+    private fun Map<String, FloatArray>.all() = values.flatMap { it.asList() }.toFloatArray()
 
     private fun assertSame(expected: List<FloatArray>, actual: List<FloatArray>) =
         expected.zip(actual).forEach { (one, other) -> assertArrayEquals(one, other, 0f) }
@@ -28,7 +31,7 @@ class StepModelTest {
     fun `the signature says what is a state`() {
         assertEquals(artifact.manifest.states, model().states.specs.map { it.name })
         assertEquals(listOf("x"), model().inputs.map { it.name })
-        assertEquals(listOf("forecast"), model().outputs.map { it.name })
+        assertEquals(artifact.recording!!.outputs.keys, model().outputs.map { it.name }.toSet())
     }
 
     @Test
@@ -44,7 +47,7 @@ class StepModelTest {
     fun `two models share nothing`() {
         val (one, other) = model() to model()
         val alone = model().run(rows.take(20))
-        assertSame(alone, rows.take(20).map { row -> one.step(row).values.single().also { other.step(rows[30]) } })
+        assertSame(alone, rows.take(20).map { row -> one.step(row).all().also { other.step(rows[30]) } })
     }
 
     @Test
@@ -77,8 +80,9 @@ class StepModelTest {
 
     @Test
     fun `a row of another width is refused`() {
-        val error = assertThrows(IllegalArgumentException::class.java) { model().step(FloatArray(3)) }
-        assertEquals("x: expected 6 readings, got 3", error.message)
+        val width = artifact.manifest.channels.size
+        val error = assertThrows(IllegalArgumentException::class.java) { model().step(FloatArray(width - 1)) }
+        assertEquals("x: expected $width readings, got ${width - 1}", error.message)
     }
 
     @Test
@@ -92,6 +96,6 @@ class StepModelTest {
         val said = stream.feed(6 * hour, rows[2])!!
         assertFalse(said.restarted)
         val missing = FloatArray(rows[0].size) { Float.NaN }
-        assertArrayEquals(model().run(listOf(rows[1], missing, rows[2])).last(), said.outputs.values.single(), 0f)
+        assertArrayEquals(model().run(listOf(rows[1], missing, rows[2])).last(), said.outputs.all(), 0f)
     }
 }

@@ -1,7 +1,9 @@
 package dev.edgernn.demo
 
 import android.os.Looper
+import org.json.JSONObject
 import org.robolectric.Shadows.shadowOf
+import java.security.MessageDigest
 import java.util.concurrent.Executor
 import kotlin.concurrent.thread
 
@@ -20,6 +22,16 @@ class TestApplication : DemoApplication() {
     override val files = Assets { path ->
         opened += path to (Looper.myLooper() == Looper.getMainLooper())
         replaced[path]?.inputStream() ?: assets.open(path)
+    }
+
+    /** Puts a file in the place of one, and its sum into the index, as one who edits by hand would. */
+    fun replace(path: String, content: ByteArray) {
+        val (folder, name) = path.split("/")
+        val index = JSONObject(String(replaced["index.json"] ?: assets.open("index.json").use { it.readBytes() }))
+        val sum = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
+        index.getJSONObject("folders").getJSONObject(folder).put(name, sum)
+        replaced["index.json"] = index.toString().toByteArray()
+        replaced[path] = content
     }
 
     fun finishJobs() {
