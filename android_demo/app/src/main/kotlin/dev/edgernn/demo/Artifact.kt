@@ -51,7 +51,8 @@ class Manifest(json: JSONObject) {
     val interval = json.optJSONArray("outputs").objects().filter { it.has("quantile") }
         .sortedBy { it.getDouble("quantile") }.takeIf { it.size > 1 }?.let {
             val (low, high) = it.first() to it.last()
-            Interval(low.getString("name"), high.getString("name"), high.getDouble("quantile") - low.getDouble("quantile"))
+            val share = high.getDouble("quantile") - low.getDouble("quantile")
+            Interval(low.getString("name"), high.getString("name"), share)
         }
 
     companion object {

@@ -109,7 +109,8 @@ class ForecastSession(private val artifact: Artifact, private val stream: Stream
         val last = saved.getLong("last").takeIf { saved.containsKey("last") }
         stream.restore(last, saved.getBundle("states")!!.toBytes())
         position = saved.getInt("position")
-        saved.getFloatArray("made")!!.asList().chunked(leads.count()) { it.toFloatArray() }.chunked(lines.size).mapTo(made) { it }
+        val each = saved.getFloatArray("made")!!.asList().chunked(leads.count()) { it.toFloatArray() }
+        made.addAll(each.chunked(lines.size))
         saved.getDoubleArray("errors")!!.copyInto(errors)
         saved.getDoubleArray("truths")!!.copyInto(truths)
     }
