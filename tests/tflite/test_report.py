@@ -190,14 +190,14 @@ def test_a_form_chosen_by_the_stage_is_named_as_it_was_built(tmp_path, maker, re
 
 def test_what_was_published_and_injected_and_taken_back_is_said(tmp_path):
     scenario, build = make_anomaly(tmp_path)
-    published = Published(method="MSET", value=0.78, far=0.397, source="the leaderboard")
+    published = Published(name="MSET", value=0.78, far=0.397, source="the leaderboard")
     inject = FaultInjection(column="count", seed=1, sound_seconds=9.0, offset=4.0, drift=2.0, resolution=1.0)
     trial = {"form": "int8", "calibrated": 0.25, "finetuned": 0.23, "kept": "calibrated"}
     write(build / scenario.name / "model" / "qat.json", AUTO | {"form": "int8", "trials": [trial]})
     scenario = replace(scenario, published=(published,), inject=inject)
     text = Page(read(write_report(scenario, build))).text.replace("\u00a0", " ")
     for said in (
-        "MSET, published",
+        "MSET (published)",
         "39.70 %",
         "not run here: the leaderboard",
         "semi-synthetic",
@@ -241,7 +241,7 @@ def test_forecast_report_says_intervals_and_what_is_published(tmp_path):
         "LSTM of others (published)",
         "21.00 %",
         "0.55",
-        "Published figures: their paper.",
+        "Published figures, not run here: their paper.",
         "of them lie in the shaded interval",
     ):
         assert said in text, said
