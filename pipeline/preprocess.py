@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.atomic_write import atomic_write, write_json
+from pipeline.atomic_write import write_json
 from pipeline.beam_job import run_job, use_file_systems
 from pipeline.data_files import DataFile, find_files
 from pipeline.data_sets import DATA_SETS
@@ -18,14 +18,14 @@ from pipeline.facts import FACTS, Facts, WriteFacts, count
 from pipeline.place import join
 from pipeline.quiet_beam import beam
 from pipeline.read_rows import ReadRows
+from pipeline.result_folder import FACTS_FILE, begin_results, remove_stale
 from pipeline.scenario import Scenario
-from pipeline.stored_files import file_names, remove_files, remove_folder
+from pipeline.stored_files import remove_folder
 from pipeline.stream_segments import StreamSegments
 from pipeline.unit_datasets import UnitDatasets
 from pipeline.work_units import WorkUnits
 from pipeline.write_shards import WriteRejected
 
-FACTS_FILE = ".facts.jsonl"
 SHOWN_OVERLAPS = 5
 SHARD_FOLDERS = ("windows", "streams", "rejected")
 
@@ -59,7 +59,7 @@ def preprocess(
     use_file_systems(runner_options)
     folder = join(build_dir, scenario.name, "dataset")
     files = find_files(scenario, join(build_dir, "data"), data_dir)
-    _begin(folder)
+    begin_results(folder, "dataset.json")
     _print_source(console, scenario, files)
     with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
         try:
@@ -68,7 +68,7 @@ def preprocess(
             remove_folder(join(folder, DEALT))
     facts = Facts.read(join(folder, FACTS_FILE))
     manifest = dataset_manifest(scenario, facts, folder)
-    _remove_stale(folder, manifest["files"])
+    remove_stale(folder, SHARD_FOLDERS, manifest["files"])
     place = join(folder, "dataset.json")
     write_json(place, manifest)
     _print_summary(console, manifest, place, time.monotonic() - began)
@@ -92,23 +92,6 @@ def build_pipeline(pipeline: beam.Pipeline, scenario: Scenario, files: Sequence[
         | "Facts" >> beam.Flatten()
         | "WriteFacts" >> WriteFacts(join(folder, FACTS_FILE))
     )
-
-
-def _begin(folder: str) -> None:
-    """From here on there is no dataset until the new one is whole."""
-    with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after hours: nothing can be written there
-        trial.touch()
-    remove_files(folder, ["dataset.json", FACTS_FILE])
-    remove_folder(join(folder, DEALT))
-
-
-def _remove_stale(folder: str, files: dict[str, str]) -> None:
-    """Takes away shards of other runs and leftovers of killed ones."""
-    for sub in SHARD_FOLDERS:
-        names = file_names(join(folder, sub))
-        remove_files(join(folder, sub), [name for name in names if f"{sub}/{name}" not in files])
-    killed = [name for name in file_names(folder) if name.startswith(".") and name.endswith(".tmp")]
-    remove_files(folder, [FACTS_FILE, *killed])
 
 
 def _print_source(console: Console, scenario: Scenario, files: list[DataFile]) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.atomic_write import atomic_write, write_json
+from pipeline.atomic_write import write_json
 from pipeline.beam_job import run_job, use_file_systems
 from pipeline.data_files import DataFile, find_files
 from pipeline.facts import FACTS, Facts, WriteFacts, count, problem, tagged
 from pipeline.open_file import open_parquet
 from pipeline.place import join
 from pipeline.quiet_beam import beam
-from pipeline.stored_files import file_names, remove_files
+from pipeline.result_folder import FACTS_FILE, begin_results, remove_stale
+from pipeline.stored_files import file_names
 from pipeline.text.pair_shards import bucket, write_shard
 from pipeline.text.read_pairs import Pair, PairFiles, ReadPairs, rejected_row, unique_pairs
 from pipeline.text.split_pairs import PARTS, TEST, TRAIN, part_of
@@ -26,8 +27,8 @@ from pipeline.text.unigram import UNKNOWN, UnigramTokenizer
 from pipeline.user_error import UserError
 from pipeline.write_shards import WriteRejected
 
-FACTS_FILE = ".facts.jsonl"
 FORMAT = 1
+SHOWN_NAMES = 300
 
 
 def preprocess_pairs(
@@ -48,16 +49,11 @@ def preprocess_pairs(
     use_file_systems(runner_options)
     folder = join(build_dir, scenario.name, "dataset")
     units = _units(scenario, find_files(scenario, join(build_dir, "data"), data_dir))
-    with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after all the work: nothing can be written there
-        trial.touch()
-    remove_files(folder, ["dataset.json", FACTS_FILE])
+    begin_results(folder, "dataset.json")
     with console.status(f"{scenario.name}: preprocessing on {runner}") if console.is_terminal else nullcontext():
         run_job(lambda pipeline: build_pipeline(pipeline, scenario, units, folder), runner, runner_options)
     manifest = pairs_manifest(scenario, Facts.read(join(folder, FACTS_FILE)), folder)
-    for sub in (*PARTS, "rejected"):
-        names = file_names(join(folder, sub))
-        remove_files(join(folder, sub), [name for name in names if f"{sub}/{name}" not in manifest["files"]])
-    remove_files(folder, [FACTS_FILE])
+    remove_stale(folder, (*PARTS, "rejected"), manifest["files"])
     place = join(folder, "dataset.json")
     write_json(place, manifest)
     for line in _summary(manifest, place, time.monotonic() - began):
@@ -109,9 +105,6 @@ def _units(scenario: TextScenario, files: list[DataFile]) -> list[PairFiles]:
                 )
         units.append(PairFiles(tuple(by_name[name] for name in names), part))
     return units
-
-
-SHOWN_NAMES = 300
 
 
 def _learned(grouped: tuple, scenario: TextScenario):

@@ -6,12 +6,13 @@ from os import PathLike
 
 import numpy as np
 
-from pipeline.atomic_write import atomic_write, write_json
+from pipeline.atomic_write import write_json
 from pipeline.beam_job import run_job
 from pipeline.dealt_rows import DEALT
 from pipeline.facts import FACTS, Facts, WriteFacts
 from pipeline.place import join
 from pipeline.quiet_beam import beam
+from pipeline.result_folder import FACTS_FILE, begin_results
 from pipeline.stored_files import file_names, remove_files, remove_folder
 from pipeline.user_error import UserError
 from tflite.runtimes import load_model, probe
@@ -22,7 +23,6 @@ from tflite.scoring.litert_handler import Inputs, LiteRTHandler, Stream
 from tflite.scoring.quiet_inference import RunInference
 from tflite.scoring.score_files import KILLED, NAME, SCORES
 
-FACTS_FILE = ".facts.jsonl"
 MANIFEST = "scores.json"
 
 
@@ -53,7 +53,7 @@ def score(
     check_history(history)
     probe(model, **options)
     _check_inputs(load_model(model, **options).inputs, inputs)
-    _begin(folder)
+    begin_results(folder, MANIFEST)
     handler = LiteRTHandler(model, inputs, history.max_gap_ms, folder, **options)
     try:
         run_job(lambda pipeline: _wire(pipeline, handler, history, folder), runner, runner_options)
@@ -85,14 +85,6 @@ def _check_inputs(specs: Sequence[TensorSpec], inputs: Inputs) -> None:
                 f"input {spec.name}: the model reads {width} columns, got {given.get(spec.name, 0)};"
                 " name them in the model's order with --columns"
             )
-
-
-def _begin(folder: str) -> None:
-    """From here on there are no scores until the new ones are whole."""
-    with atomic_write(join(folder, FACTS_FILE)) as trial:  # not after hours: nothing can be written there
-        trial.touch()
-    remove_files(folder, [MANIFEST, FACTS_FILE])
-    remove_folder(join(folder, DEALT))
 
 
 def _remove_stale(folder: str, files: dict[str, str]) -> None:

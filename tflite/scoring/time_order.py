@@ -37,7 +37,7 @@ def merged(pieces: Iterable[Piece], folder: str) -> Iterator[pa.RecordBatch]:
             continue
         # Later than the first row held: no piece has two rows of a time, and no piece that waits begins as early.
         bounds = [one[TIME][AT_ONCE].as_py() for one in held if len(one) > AT_ONCE]
-        bound = min([*bounds, *(piece.first for piece in list(waiting)[:1])], default=None)
+        bound = min([*bounds, waiting[0].first] if waiting else bounds, default=None)
         places = [len(one) if bound is None else _place(one, bound) for one in held]
         yield _by_time([one.slice(0, place) for one, place in zip(held, places, strict=True)])
         held = [one.slice(place) for one, place in zip(held, places, strict=True) if place < len(one)]
