@@ -81,7 +81,7 @@ class LiteRTHandler(ModelHandler[Stream, PredictionResult, StepModel]):
                 for block in blocks_in_time_order(stream.name, stream.pieces, self._folder):
                     times = block[TIME].to_numpy()
                     numbers, begins = segments.of(times, block[MARK].to_numpy())
-                    file.add(times, numbers, self._said(stream, runtime, columns(block), begins))
+                    file.add(times, numbers, self._said(stream, runtime, readings(block), begins))
         except UserError as error:
             return [problem("model", str(error))]
         return file.facts()
@@ -93,7 +93,7 @@ class LiteRTHandler(ModelHandler[Stream, PredictionResult, StepModel]):
             raise UserError(f'stream "{stream.name}": {error}') from error
 
 
-def columns(block: pa.RecordBatch) -> np.ndarray:
+def readings(block: pa.RecordBatch) -> np.ndarray:
     """(rows, columns) float32: what the model reads, the history's columns in their order."""
     return np.stack([block[name].to_numpy() for name in block.schema.names[2:]], axis=1)
 
