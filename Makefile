@@ -91,6 +91,7 @@ gates: $(filter-out $(LONG),$(SCENARIOS)) ## size, quality, parity and latency b
 
 bench: $(patsubst %,build/%/tflite/seconds.json,$(filter-out $(LONG),$(SCENARIOS))) ## steps against ONNX Runtime, training against Keras, simulator, rows against pyarrow
 	@for name in $(filter-out $(LONG),$(SCENARIOS)); do $(EDGERNN) bench scenarios/$$name.toml; done
+	@$(EDGERNN) bench-step
 	@$(EDGERNN) bench-qat
 	@$(EDGERNN) bench-fleet
 	@$(EDGERNN) bench-preprocess

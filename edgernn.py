@@ -19,6 +19,7 @@ from pipeline.stage_inputs import write_stage_inputs
 from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
+KERAS_FILES = (".keras", ".h5")
 
 
 def set_up_tensorflow() -> None:
@@ -94,20 +95,29 @@ def gates(scenario: Scenario, build: Path) -> int:
     return 0 if gates(scenario, build) else 1
 
 
-def bench(scenario: Scenario, build: Path) -> None:
-    """time a step of the shipped model against ONNX Runtime, in one run"""
+def bench(arguments: argparse.Namespace) -> None:
+    """time a step of a scenario's shipped model, or of a .keras file, against ONNX Runtime, in one run"""
+    what = Path(arguments.what)
+    if what.suffix in KERAS_FILES:
+        representative = _representative(what, arguments)
+        start_tensorflow()
+        from tflite.bench_file import bench_file
+
+        print(bench_file(what, representative, arguments.build))
+        return
+    scenario = load_scenario(what)
     start_tensorflow()
     if scenario.task == "translate":
         from tflite.translation.bench_stage import bench_stage as bench_scenario
     else:
         from tflite.bench_scenario import bench_scenario
 
-    print(f"{scenario.name}: {bench_scenario(scenario, build)}")
+    print(f"{scenario.name}: {bench_scenario(scenario, arguments.build)}")
 
 
 def convert(arguments: argparse.Namespace) -> None:
     """convert a scenario's models, or a .keras file, to a model of one time step"""
-    if Path(arguments.what).suffix not in (".keras", ".h5"):
+    if Path(arguments.what).suffix not in KERAS_FILES:
         scenario = load_scenario(arguments.what)
         start_tensorflow()
         if scenario.task == "translate":
@@ -242,6 +252,14 @@ def firmware(arguments: argparse.Namespace) -> int:
     return 0 if firmware(arguments.record) else 1
 
 
+def bench_step(arguments: argparse.Namespace) -> int:
+    """time a bare step model against its rivals; exit status 1 if it is less faster than it should be"""
+    start_tensorflow()
+    from tflite.bench_step import bench_step
+
+    return 0 if bench_step(arguments.build) else 1
+
+
 def bench_qat(arguments: argparse.Namespace) -> None:
     """time an epoch of quantization-aware training against the plain Keras layers'"""
     start_tensorflow()
@@ -303,17 +321,26 @@ def against_transformer(scenario: Scenario, build: Path) -> None:
 
 def horizon(arguments: argparse.Namespace) -> None:
     """measure how far back a trained model, and each kind of cell, remembers"""
-    start_tensorflow()
-    from tflite.studies.memory_horizon import file_horizon, scenario_horizon
-
     what = Path(arguments.what)
-    if what.suffix not in (".keras", ".h5"):
-        scenario = load_scenario(what)
-        print(f"{scenario.name}: {scenario_horizon(scenario, arguments.build)}")
+    if what.suffix in KERAS_FILES:
+        representative = _representative(what, arguments)
+        start_tensorflow()
+        from tflite.studies.memory_horizon import file_horizon
+
+        print(file_horizon(what, arguments.build, representative))
         return
+    scenario = load_scenario(what)
+    start_tensorflow()
+    from tflite.studies.memory_horizon import scenario_horizon
+
+    print(f"{scenario.name}: {scenario_horizon(scenario, arguments.build)}")
+
+
+def _representative(what: Path, arguments: argparse.Namespace) -> Path:
+    """The streams a Keras file is run over; a scenario has its own."""
     if arguments.representative is None:
         raise UserError(f"{what}: expected --representative NPY, an array (streams, timesteps, features) it reads")
-    print(file_horizon(what, arguments.build, arguments.representative))
+    return arguments.representative
 
 
 def fault_limits(scenario: Scenario, build: Path) -> None:
@@ -336,7 +363,7 @@ def parser() -> argparse.ArgumentParser:
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
     _add_simulation(commands.add_parser("simulate", help=simulate.__doc__))
-    for stage in (stages, train, quantize, gates, report, bench, seeds, long_run, against_transformer, fault_limits):
+    for stage in (stages, train, quantize, gates, report, seeds, long_run, against_transformer, fault_limits):
         sub = commands.add_parser(stage.__name__.replace("_", "-"), help=stage.__doc__)
         sub.add_argument("scenario", help="scenario file (TOML)")
         _add_build(sub)
@@ -358,11 +385,12 @@ def parser() -> argparse.ArgumentParser:
             what = "an input that is no state, though an output of its form stands at its place"
             sub.add_argument("--reading", action="append", default=[], metavar="NAME", help=what)
         sub.set_defaults(run=stage)
-    sub = commands.add_parser("horizon", help=horizon.__doc__)
-    sub.add_argument("what", metavar="scenario", help="scenario file (TOML), or a .keras or .h5 file")
-    sub.add_argument("--representative", metavar="NPY", type=Path, help="of a file: (streams, timesteps, features)")
-    _add_build(sub)
-    sub.set_defaults(run=horizon)
+    for stage in (bench, horizon):
+        sub = commands.add_parser(stage.__name__, help=stage.__doc__)
+        sub.add_argument("what", metavar="scenario", help="scenario file (TOML), or a .keras or .h5 file")
+        sub.add_argument("--representative", metavar="NPY", type=Path, help="of a file: (streams, timesteps, features)")
+        _add_build(sub)
+        sub.set_defaults(run=stage)
     sub = commands.add_parser("firmware", help=firmware.__doc__)
     sub.add_argument("--record", action="store_true", help="make what is measured the baseline")
     sub.set_defaults(run=firmware)
@@ -374,7 +402,7 @@ def parser() -> argparse.ArgumentParser:
     _add_translation(commands.add_parser("translate", help=translate.__doc__))
     _add_ethos_u(commands.add_parser("ethos-u", help=ethos_u.__doc__))
     _add_scoring(commands.add_parser("score", help=score.__doc__))
-    for study in (matrix, slow, generated_c, arm64, bench_qat, bench_fleet, bench_preprocess):
+    for study in (matrix, slow, generated_c, arm64, bench_step, bench_qat, bench_fleet, bench_preprocess):
         sub = commands.add_parser(study.__name__.replace("_", "-"), help=study.__doc__)
         _add_build(sub)
         sub.set_defaults(run=study)

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import edgernn
-from tflite import load
+from tflite import bench_runtimes, load
 
 
 @pytest.fixture
@@ -97,6 +97,29 @@ def test_convert_an_unsupported_model(tmp_path, capsys):
     )
     error = refusal(capsys, "convert", tmp_path / "lstm.keras", "--activations", "float32")
     assert "lstm.keras" in error and "both" in error
+
+
+def test_bench_a_keras_file(tmp_path, capsys, monkeypatch):
+    for name, value in (("ROUNDS", 1), ("CALLS", 3), ("WINDOW_CALLS", 1), ("KERAS_CALLS", 1)):
+        monkeypatch.setattr(bench_runtimes, name, value)
+    streams, path = tmp_path / "streams.npy", tmp_path / "pump.keras"
+    model = keras.Sequential([keras.Input((None, 3)), layers.GRU(4, return_sequences=True), layers.Dense(2)])
+    model.save(path)
+    np.save(streams, np.random.default_rng(0).normal(size=(2, 100, 3)).astype(np.float32))
+    arguments = ["bench", path, "--representative", streams, "--build", tmp_path]
+    assert edgernn.main([str(argument) for argument in arguments]) == 0
+    rivals = {entry["rival_name"] for entry in json.loads((tmp_path / "bench" / "pump.json").read_text())}
+    assert {"ONNX Runtime float GRU, session.run", "LiteRT float GRU, window of 96"} <= rivals
+
+
+def test_bench_refuses_in_one_line(plain, tmp_path, capsys):
+    streams = tmp_path / "streams.npy"
+    assert "--representative" in refusal(capsys, "bench", plain)
+    assert "50 timesteps, expected 96" in refusal(capsys, "bench", plain, "--representative", streams)
+    np.save(streams, np.ones((2, 100, 3)))
+    assert "at least one Dense" in refusal(capsys, "bench", plain, "--representative", streams, "--build", tmp_path)
+    assert not (tmp_path / "bench").exists()
+    assert "none.keras" in refusal(capsys, "bench", tmp_path / "none.keras", "--representative", streams)
 
 
 @pytest.mark.parametrize("stage", ["train", "quantize", "convert", "validate", "gates", "report", "bench"])

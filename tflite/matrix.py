@@ -87,7 +87,7 @@ def matrix(build: Path) -> bool:
 
 def convert_form(form: MatrixForm) -> bytes:
     """The .tflite of one row."""
-    source = _float_model(form.cell) if form.activations == "float32" else quantized_form(form)
+    source = float_model(form.cell) if form.activations == "float32" else quantized_form(form)
     return convert(
         source, activations=form.activations, state=form.state, state_dtype=form.state_dtype, weights=form.weights
     ).tflite
@@ -101,7 +101,7 @@ def quantized_form(form: MatrixForm) -> keras.Model:
 def measure_form(form: MatrixForm) -> dict[str, Any]:
     """The record of one form; a figure that its runtimes cannot give is absent."""
     artifact, reals = convert_form(form), _float_outputs(form.cell)
-    xs = [{"x": x} for x in _stream()]
+    xs = [{"x": x} for x in matrix_stream()]
     expected = None if form.weights else reals if form.activations == "float32" else _quantized(form)[1]
     checks = check_contract(
         artifact,
@@ -114,7 +114,7 @@ def measure_form(form: MatrixForm) -> dict[str, Any]:
         "form": form.name,
         "bytes": len(artifact),
         "latency_us": {
-            name: step_latency(open_on(artifact, name), _stream()[:LATENCY_STEPS])["p50"]
+            name: step_latency(open_on(artifact, name), matrix_stream()[:LATENCY_STEPS])["p50"]
             for name in ("litert default", "litert builtin")
         },
         "passed": all(check.passed for check in checks),
@@ -144,12 +144,12 @@ def _parities(artifact: bytes, xs: list, expected: np.ndarray) -> dict[str, dict
 
 
 @cache
-def _stream() -> np.ndarray:
+def matrix_stream() -> np.ndarray:
     return wander(PARITY_STEPS, FEATURES, SEED)
 
 
 @cache
-def _float_model(cell: str) -> keras.Model:
+def float_model(cell: str) -> keras.Model:
     keras.utils.set_random_seed(SEED)
     return _network(cell, (UNITS,))
 
@@ -163,7 +163,7 @@ def _network(cell: str, units: tuple[int, ...]) -> keras.Model:
 
 @cache
 def _float_outputs(cell: str) -> np.ndarray:
-    return _float_model(cell).predict(_stream()[None], verbose=0)[0]
+    return float_model(cell).predict(matrix_stream()[None], verbose=0)[0]
 
 
 def _quantized(form: MatrixForm) -> tuple[keras.Model, np.ndarray]:
@@ -174,9 +174,9 @@ def _quantized(form: MatrixForm) -> tuple[keras.Model, np.ndarray]:
 
 @cache
 def _quantized_model(cell: str, activations: str, state_dtype: str | None, state: str) -> tuple:
-    model = quantize_aware(_float_model(cell), activations, state_dtype=state_dtype, state=state)
+    model = quantize_aware(float_model(cell), activations, state_dtype=state_dtype, state=state)
     calibrate(model, [np.stack(_calibration_streams())])
-    return model, model.predict(_stream()[None], verbose=0)[0]
+    return model, model.predict(matrix_stream()[None], verbose=0)[0]
 
 
 def _calibration_streams() -> list[np.ndarray]:

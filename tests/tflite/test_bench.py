@@ -7,6 +7,7 @@ from keras_models.feature_encoding import FeatureEncoding
 from keras_models.forecaster import build_forecaster
 from pipeline.scenario import ModelSettings
 from tflite import bench_runtimes, window_rivals
+from tflite.bench_step import speed_checks
 from tflite.budgets import check_budgets
 from tflite.conversion import convert
 from tflite.flatbuffer import read_flatbuffer
@@ -176,3 +177,16 @@ def test_without_a_compiler_there_is_no_generated_c(gru_model, float_gru, race_o
     monkeypatch.setenv("CC", "no-such-compiler")
     assert not [entry for entry in entries_of(gru_model, float_gru) if "generated C" in entry["name"]]
     assert "warning: pump: int8 as generated C is left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("onnx", "window", "passed"),
+    [(0.4, 0.025, [True, True]), (0.41, 0.01, [False, True]), (0.1, 0.026, [True, False]), (np.nan, 0, [False, True])],
+)
+def test_wanted_is_2_5_times_onnx_and_40_times_the_window(onnx, window, passed):
+    """By LiteRT's step alone: of generated C, which is faster, the ratio does not count."""
+    ratios = {"ONNX Runtime float GRU, session.run": onnx, "LiteRT float GRU, window of 96": window, "another": 9.0}
+    entries = [{"name": f"GRU: {ours}", "rival_name": rival, "ratio": {"median": ratio * scale}}
+               for ours, scale in (("int8 as generated C", 0.001), ("LiteRT int8 step", 1.0))
+               for rival, ratio in ratios.items()]  # fmt: skip
+    assert [check.passed for check in speed_checks(entries)] == passed

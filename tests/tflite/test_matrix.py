@@ -13,7 +13,7 @@ SMALL = (
     MatrixForm("simple_rnn", "int8", "internal"),
     MatrixForm("simple_rnn", "float32", "external", weights="float16"),
 )
-CACHED = ("_stream", "_float_model", "_float_outputs", "_quantized_model")
+CACHED = ("matrix_stream", "float_model", "_float_outputs", "_quantized_model")
 
 
 @pytest.fixture(scope="module")
