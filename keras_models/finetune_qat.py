@@ -60,7 +60,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     choice = choose_form(
         allowed_forms(scenario.quantization),
         attempt,
-        _loss(scenario, float_model, validation),
+        forecast_loss(scenario, float_model, validation),
         scenario.budgets.get("metric_loss", ALLOWED_LOSS),
     )
     print_choice(choice, f"{scenario.name}: forms tried, the cheapest first")
@@ -93,7 +93,7 @@ def _attempt(
         calibrate(qat, (features.numpy() for features, _ in train))
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be brought to {form.name}: {error}") from error
-    calibrated, weights = _loss(scenario, qat, validation), qat.get_weights()
+    calibrated, weights = forecast_loss(scenario, qat, validation), qat.get_weights()
     if not settings.epochs:
         return Trial(qat, calibrated)
     before = score and score_distance(qat, float_model, score, validation, warmup)
@@ -112,13 +112,13 @@ def _attempt(
     )
     after = score and score_distance(qat, float_model, score, validation, warmup)
     distances = (before, after) if score else None
-    trial = Trial(qat, calibrated, _loss(scenario, qat, validation), tuple(history), distances)
+    trial = Trial(qat, calibrated, forecast_loss(scenario, qat, validation), tuple(history), distances)
     if not trial.keeps_finetuned:
         qat.set_weights(weights)
     return trial
 
 
-def _loss(scenario: Scenario, model: keras.Model, batches: tf.data.Dataset) -> float:
+def forecast_loss(scenario: Scenario, model: keras.Model, batches: tf.data.Dataset) -> float:
     """The loss of the forecast, the model's first output, on the truth."""
     loss = LOSSES[scenario.model.loss](scenario.windows.warmup)
     losses = [float(loss(truth[0], model.predict_on_batch(features)[0])) for features, truth in batches]

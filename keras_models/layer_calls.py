@@ -27,7 +27,7 @@ def layer_calls(model: keras.Model) -> list[Call]:
     Raises:
         ValueError: not a Keras 3 model, or one that is empty, not built, or shows no graph of layers.
     """
-    graph = _graph(model)
+    graph = layer_graph(model)
     needed, calls = {id(tensor) for tensor in graph.outputs}, []
     for depth in sorted(graph._nodes_by_depth):
         for node in graph._nodes_by_depth[depth]:
@@ -62,8 +62,8 @@ def no_graph(model: Any) -> str:
     )
 
 
-def _graph(model) -> keras.Model:
-    """The Functional model behind a Functional or Sequential one."""
+def layer_graph(model) -> keras.Model:
+    """The Functional model behind a Functional or Sequential one; ValueError as `layer_calls`."""
     if not isinstance(model, keras.Model):
         raise ValueError(f"{type(model).__name__}: expected a Keras 3 model, keras.Sequential or keras.Model")
     if any("call" in vars(kind) and kind.__module__.split(".")[0] != "keras" for kind in type(model).__mro__):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from keras_models.layer_calls import layer_calls, layer_of
+from keras_models.inline_models import copied, inlined
+from keras_models.layer_calls import layer_calls, layer_graph, layer_of
 from keras_models.lstm import LstmProgram
 from keras_models.numeric_form import NumericForm
 from keras_models.step_fused_lstm import StepFusedLSTM
@@ -38,7 +39,7 @@ def step_model(
     """The same graph of step layers, its ranges not yet calibrated.
 
     Args:
-        model: Sequential or Functional.
+        model: Sequential or Functional, of layers and of such models.
         model_class: of the result.
         state: "internal": an int8 LSTM computes as the fused kernel does.
         stateful: stateful layers stay so, and batches as large as they were; else every sequence starts from zero.
@@ -47,8 +48,9 @@ def step_model(
         UnsupportedLayer: a layer or an option has no form as a time step.
         ValueError: the model is empty or not built, or its weights hold NaN.
     """
+    model = inlined(model)
     check_model(model)
-    graph = getattr(model, "_functional", None) or model
+    graph = layer_graph(model)
     builder = _StepModelBuilder(form, state, stateful, {layer.name for layer in model.layers})
     calls = layer_calls(model)
     tokens = {id(source) for call in calls if isinstance(call.layer, layers.Embedding) for source in call.sources}
@@ -87,12 +89,7 @@ class _StepModelBuilder:
 
     def copy(self, layer, sources):
         """The same layer, computing on real numbers."""
-        clone = type(layer).from_config(layer.get_config())
-        output = clone(sources[0] if len(sources) == 1 else sources)
-        weights = {}
-        layer.save_own_variables(weights)
-        clone.load_own_variables(weights)  # not set_weights: Normalization computes more from what it loads
-        return output
+        return copied(layer, sources)
 
     def dense(self, layer, sources):
         dense = layer.layer if isinstance(layer, layers.TimeDistributed) else layer

@@ -110,7 +110,7 @@ def step_shapes(model: keras.Model) -> dict[str, Step]:
     """
     calls = layer_calls(model)
     for call in calls:
-        _check_call(call)
+        check_call(call)
         _check_weights(call.layer)
     steps = {}
     for layer, sources, output, _ in calls:
@@ -190,8 +190,6 @@ def _check_weights(layer) -> None:
 
 
 def _unknown(layer) -> str:
-    if isinstance(layer, keras.Model):
-        return "is a model inside the model; put its layers into the outer model one by one"
     if keras.saving.get_registered_name(type(layer)).startswith("edgernn>"):
         return "is quantization-aware already; give the model it was made from"
     if type(layer).__module__.split(".")[0] != "keras":
@@ -206,7 +204,8 @@ def _refusal(layer, reason: str) -> UnsupportedLayer:
 # The layers in their graph
 
 
-def _check_call(call: Call) -> None:
+def check_call(call: Call) -> None:
+    """Refuses a call whose layer, or the way it is given its inputs, has no form; UnsupportedLayer says which."""
     kind = type(call.layer).__name__
     if not isinstance(call.layer, layers.Layer):
         remedy = OPERATIONS.get(kind, "use Keras layers")
@@ -214,13 +213,13 @@ def _check_call(call: Call) -> None:
     check_layer(call.layer)
     if call.options.get("training"):
         raise _refusal(call.layer, "is called with training=True, so its output is random; call it without")
+    if len(call.sources) > 1 and not FORMS[type(call.layer)].joins:
+        what = "an initial state" if is_recurrent(call.layer) else "several inputs"
+        raise _refusal(call.layer, f"is given {what}; give it one input: the state of a stream starts at zero")
 
 
 def _check_connection(layer, sources: list[Step]) -> None:
     form = FORMS[type(layer)]
-    if len(sources) > 1 and not form.joins:
-        what = "an initial state" if is_recurrent(layer) else "several inputs"
-        raise _refusal(layer, f"is given {what}; give it one input: the state of a stream starts at zero")
     for source in sources:
         if form.timed and not source.timed:
             raise _refusal(layer, "runs over time, which is gone here; use return_sequences=True in the layers before")

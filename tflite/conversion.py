@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_models.anomaly_score import ALARM, AnomalyScore
 from keras_models.feature_encoding import FeatureEncoding
+from keras_models.inline_models import inlined
 from keras_models.layer_calls import layer_calls, layer_of
 from keras_models.legacy_models import keras3_model
 from keras_models.model_folder import load_model
@@ -139,6 +140,7 @@ def _in_form(model: keras.Model, form: NumericForm, state: str, representative) 
                 "state='internal', or make the model by quantize_aware(..., state='external')"
             )
         return model
+    model = inlined(model)
     if form.is_float:
         return step_model(model, form)
     if representative is None:

@@ -183,7 +183,6 @@ REFUSED_LAYERS = {
     "Python code": lambda: layers.Lambda(lambda x: 2 * x, name="odd"),
     "OwnLayer.*custom layer": lambda: OwnLayer(name="odd"),
     "OwnGRU.*custom layer": lambda: OwnGRU(3, name="odd"),
-    "model inside the model.*one by one": lambda: keras.Sequential([GRU(3)], name="odd"),
     "joins the steps.*return_sequences=False": lambda: layers.Flatten(name="odd"),
     "between time steps.*Reshape": lambda: layers.Reshape((3, 10), name="odd"),
     "axis=1.*use axis=-1": lambda: layers.LayerNormalization(axis=1, name="odd"),

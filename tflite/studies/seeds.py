@@ -13,13 +13,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
-from keras_models.finetune_qat import taught_by
+from keras_models.finetune_qat import forecast_loss, taught_by
 from keras_models.fit_model import fit_model
 from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate, quantize_aware
+from keras_models.score_distance import score_distance
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from keras_models.train import train
@@ -91,6 +93,13 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
         shell = fit_intervals(model, encoding, batches[1], scenario.windows.warmup) if encoding.quantiles else encoding
         return convert(model, activations=activations, encoding=shell, score=score)
 
+    score = fit_stream_score(plain, scenario, encoding, dataset, streams) if scenario.anomaly else None
+
+    def distances(model: keras.Model) -> tuple[float, float | None]:
+        """Loss of the validation part; how far the score is from the float model's."""
+        loss = forecast_loss(scenario, model, batches[1])
+        return loss, score and score_distance(model, plain, score, batches[1], scenario.windows.warmup)
+
     control = keras.models.clone_model(plain)
     control.set_weights(plain.get_weights())
     finetune(control, batches)
@@ -100,10 +109,15 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
     for form in FORMS:
         qat = quantize_aware(plain, form.activations, state_dtype=form.state_dtype)
         calibrate(qat, (features.numpy() for features, _ in batches[0]))
-        calibrated = artifact(qat)
+        calibrated, before = artifact(qat), distances(qat)
         finetune(qat, [taught_by(plain, part) for part in batches])
+        after = distances(qat)
         names = {"ptq": f"{form.name}, calibrated", "quantized": f"{form.name}, fine-tuned"}
-        figures |= judge({"float": float_artifact, "ptq": calibrated, "quantized": artifact(qat)}, names)
+        found = judge({"float": float_artifact, "ptq": calibrated, "quantized": artifact(qat)}, names)
+        trial = Trial(qat, before[0], after[0], distances=(before[1], after[1]) if score else None)
+        kept = names["quantized" if trial.keeps_finetuned else "ptq"]
+        shipped = {name.replace(kept, f"{form.name}, kept"): value for name, value in found.items() if kept in name}
+        figures |= found | shipped
     return figures
 
 
