@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_models.anomaly_score import AnomalyScore
 from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
 from keras_models.finetune_qat import forecast_loss, taught_by
@@ -31,6 +32,7 @@ from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
 from tflite.alarm_verdict import judge_alarms
+from tflite.artifact import Artifact
 from tflite.conversion import convert
 from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
@@ -62,17 +64,44 @@ def seeds(scenario: Scenario, build_dir: Path) -> Path:
 
 
 def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
-    """The metric of the test part, streamed on LiteRT, by form."""
+    """The metric of the test part, streamed on LiteRT, by form; "kept": what the quantize stage would ship."""
     train(scenario, folder, file_bytes)
-    scenario = with_trained_cell(scenario, folder)
-    dataset_folder, dataset = read_dataset(scenario, folder)
-    models = folder / scenario.name / "model"
-    encoding, settings = load_encoding(models / "encoding.json"), scenario.quantization
-    batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-    streams = list(recorded_streams(scenario, dataset_folder))
-    plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
+    one = _Seed(with_trained_cell(scenario, folder), folder)
+    judge = _judge(one.scenario, one.encoding, one.dataset, one.streams)
+    control = keras.models.clone_model(one.plain)
+    control.set_weights(one.plain.get_weights())
+    one.finetune(control, one.batches)
+    plain = one.artifact(one.plain)
+    figures = judge({"float": plain, "ptq": one.artifact(control)}, {"float": "float32", "ptq": "control"})
+    for form in FORMS:
+        qat = quantize_aware(one.plain, form.activations, state_dtype=form.state_dtype)
+        calibrate(qat, (features.numpy() for features, _ in one.batches[0]))
+        calibrated, before = one.artifact(qat), one.error(qat)
+        one.finetune(qat, [taught_by(one.plain, part) for part in one.batches])
+        (loss, distance), after = before, one.error(qat)
+        trial = Trial(qat, loss, after[0], distances=None if distance is None else (distance, after[1]))
+        names = {"ptq": f"{form.name}, calibrated", "quantized": f"{form.name}, fine-tuned"}
+        found = judge({"float": plain, "ptq": calibrated, "quantized": one.artifact(qat)}, names)
+        kept = names["quantized" if trial.keeps_finetuned else "ptq"]
+        figures |= found | {name.replace(kept, f"{form.name}, kept"): found[name] for name in found if kept in name}
+    return figures
 
-    def finetune(model: keras.Model, parts) -> None:
+
+class _Seed:
+    """The float model of one seed with its data, and what is made of it."""
+
+    def __init__(self, scenario: Scenario, folder: Path):
+        self.scenario, self.logs = scenario, folder / "logs"
+        models, (dataset_folder, self.dataset) = folder / scenario.name / "model", read_dataset(scenario, folder)
+        self.encoding = load_encoding(models / "encoding.json")
+        order = scenario.model.batch, scenario.seed
+        self.batches = training_batches(dataset_folder, self.dataset, self.encoding, *order)
+        self.streams = list(recorded_streams(scenario, dataset_folder))
+        self.plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
+        self.score = self._fitted(self.plain)
+
+    def finetune(self, model: keras.Model, parts) -> None:
+        scenario, settings = self.scenario, self.scenario.quantization
         seed_everything(scenario.seed)
         fit_model(
             model,
@@ -82,43 +111,29 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
             patience=settings.epochs,
             warmup=scenario.windows.warmup,
             weight_decay=scenario.model.weight_decay,
-            logs=folder / "logs",
+            logs=self.logs,
             loss=scenario.model.loss,
-            quantiles=encoding.quantiles,
+            quantiles=self.encoding.quantiles,
         )
 
-    def artifact(model: keras.Model):
-        score = fit_stream_score(model, scenario, encoding, dataset, streams) if scenario.anomaly else None
+    def artifact(self, model: keras.Model) -> Artifact:
+        shell = self.encoding
+        if shell.quantiles:
+            shell = fit_intervals(model, shell, self.batches[1], self.scenario.windows.warmup)
         activations = None if hasattr(model, "form") else "float32"
-        shell = fit_intervals(model, encoding, batches[1], scenario.windows.warmup) if encoding.quantiles else encoding
-        return convert(model, activations=activations, encoding=shell, score=score)
+        return convert(model, activations=activations, encoding=shell, score=self._fitted(model))
 
-    score = fit_stream_score(plain, scenario, encoding, dataset, streams) if scenario.anomaly else None
+    def error(self, model: keras.Model) -> tuple[float, float | None]:
+        """Loss of the validation part; how far the score, where there is one, is from the float model's."""
+        loss = forecast_loss(self.scenario, model, self.batches[1])
+        if self.score is None:
+            return loss, None
+        return loss, score_distance(model, self.plain, self.score, self.batches[1], self.scenario.windows.warmup)
 
-    def distances(model: keras.Model) -> tuple[float, float | None]:
-        """Loss of the validation part; how far the score is from the float model's."""
-        loss = forecast_loss(scenario, model, batches[1])
-        return loss, score and score_distance(model, plain, score, batches[1], scenario.windows.warmup)
-
-    control = keras.models.clone_model(plain)
-    control.set_weights(plain.get_weights())
-    finetune(control, batches)
-    judge = _judge(scenario, encoding, dataset, streams)
-    float_artifact, figures = artifact(plain), {}
-    figures |= judge({"float": float_artifact, "ptq": artifact(control)}, {"float": "float32", "ptq": "control"})
-    for form in FORMS:
-        qat = quantize_aware(plain, form.activations, state_dtype=form.state_dtype)
-        calibrate(qat, (features.numpy() for features, _ in batches[0]))
-        calibrated, before = artifact(qat), distances(qat)
-        finetune(qat, [taught_by(plain, part) for part in batches])
-        after = distances(qat)
-        names = {"ptq": f"{form.name}, calibrated", "quantized": f"{form.name}, fine-tuned"}
-        found = judge({"float": float_artifact, "ptq": calibrated, "quantized": artifact(qat)}, names)
-        trial = Trial(qat, before[0], after[0], distances=(before[1], after[1]) if score else None)
-        kept = names["quantized" if trial.keeps_finetuned else "ptq"]
-        shipped = {name.replace(kept, f"{form.name}, kept"): value for name, value in found.items() if kept in name}
-        figures |= found | shipped
-    return figures
+    def _fitted(self, model: keras.Model) -> AnomalyScore | None:
+        if self.scenario.anomaly is None:
+            return None
+        return fit_stream_score(model, self.scenario, self.encoding, self.dataset, self.streams)
 
 
 def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, dict], dict[str, float]]:

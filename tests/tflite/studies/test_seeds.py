@@ -1,0 +1,21 @@
+"""The study over seeds: a row for each form, and which of them the quantize stage would keep."""
+
+import json
+
+import numpy as np
+
+import edgernn
+from keras_models.numeric_form import NumericForm
+from tflite.studies import seeds
+
+
+def test_a_row_for_each_form(built_forecast, monkeypatch, capsys):
+    monkeypatch.setattr(seeds, "SEEDS", (7,))
+    monkeypatch.setattr(seeds, "FORMS", (NumericForm("int8"),))
+    assert edgernn.main(["seeds", str(built_forecast.scenario), "--build", str(built_forecast.build)]) == 0
+    (record,) = json.loads((built_forecast.build / "seeds" / f"{built_forecast.scenario.stem}.json").read_text())
+    rows = {name for name in record if "," not in name or name.startswith("int8,") and name.count(",") == 1}
+    assert rows == {"seed", "float32", "control", "int8, calibrated", "int8, fine-tuned", "int8, kept"}
+    assert record["int8, kept"] in (record["int8, calibrated"], record["int8, fine-tuned"])
+    assert np.isfinite(list(record.values())).all()
+    assert "int8, kept" in capsys.readouterr().out
