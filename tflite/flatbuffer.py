@@ -1,7 +1,7 @@
 """A step graph to and from the bytes of a `.tflite` file (TensorFlow Lite schema version 3).
 
 The file is written through the schema's object API: no converter runs, so none can crash; the same graph gives
-the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers are shared.
+the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers and shapes are shared.
 """
 
 from collections import Counter
@@ -75,6 +75,23 @@ class _Pool:
         return len(self.buffers) - 1
 
 
+class _Builder(flatbuffers.Builder):
+    """Writes equal vectors of integers once: most tensors have the shape of another, which takes 12 bytes each time."""
+
+    def __init__(self, size: int):
+        super().__init__(size)
+        self._vectors = {}
+
+    def CreateNumpyVector(self, values: np.ndarray) -> int:
+        """The place of the vector; data of buffers is in bytes, and aligned as it was put there."""
+        if values.dtype != np.int32:
+            return super().CreateNumpyVector(values)
+        key = values.tobytes()
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateNumpyVector(values)
+        return self._vectors[key]
+
+
 def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
     """The bytes of the `.tflite`, with a signature `step`.
 
@@ -107,7 +124,7 @@ def _write(programs: Mapping[str, StepGraph], pool: _Pool) -> bytes:
     model.operatorCodes = [_pack_operator_code(*code) for code in codes]
     model.subgraphs = [_pack_program(program, codes, pool) for program in programs.values()]
     model.signatureDefs = [_pack_signature(key, i, program) for i, (key, program) in enumerate(programs.items())]
-    builder = flatbuffers.Builder(1 << 14)
+    builder = _Builder(1 << 14)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 

@@ -47,6 +47,14 @@ def test_read_gives_the_graph_back(graph):
     assert again.inputs == (("x", again.inputs[0][1]),) and [name for name, *_ in again.states] == ["h0", "h1"]
 
 
+def test_equal_shapes_are_there_once(graph):
+    content = write_flatbuffer(graph)
+    subgraph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    tensors = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
+    places = {tensor._tab.Vector(tensor._tab.Offset(4)) for tensor in tensors}  # 4: `shape`, the first field
+    assert len(places) == len({tuple(tensor.ShapeAsNumpy().tolist()) for tensor in tensors}) < len(tensors) / 2
+
+
 def test_identifier_and_alignment(graph):
     """Every constant starts at a multiple of 16 bytes: the schema demands it, a Cortex-M faults without."""
     content = write_flatbuffer(graph)
