@@ -19,28 +19,32 @@ def fit_score(
     """The score of a scenario's section [anomaly].
 
     Args:
-        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream.
+        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream; NaN: missing.
         step_seconds: of one step, for alarms per hour.
         readings: the standardized readings beside them, for channels that stand still.
 
     Raises:
-        UserError: no stream is longer than `recentre`.
+        UserError: no stream is longer than `settle` and `recentre`.
     """
     memory = anomaly.recentre or 0
-    long = [i for i, stream in enumerate(streams) if len(stream) > memory]
+    unscored = anomaly.settle + memory
+    long = [i for i, stream in enumerate(streams) if len(stream) > unscored]
     if not long:
         raise UserError(
             f"anomaly.recentre: expected fewer steps than the longest normal run has, {max(map(len, streams))} after "
-            f"warm-up and lead, got {memory}"
+            f"warm-up and lead, got {unscored}"
         )
-    smoothed = [_smoothed(streams[i], anomaly.ewma, memory) for i in long]
+    smoothed = [_smoothed(streams[i][anomaly.settle :], anomaly.ewma, memory) for i in long]
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
+    if anomaly.tails:
+        whitening = whitening / _tails([np.abs(rows @ whitening) for rows in smoothed], anomaly, step_seconds)
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
     return AnomalyScore(
         anomaly.ewma,
         tuple(tuple(float(value) for value in row) for row in whitening / threshold),
         anomaly.recentre,
+        anomaly.settle,
         anomaly.freeze,
         None if anomaly.repeats is None else most_repeats([readings[i] for i in long], anomaly.repeats),
         anomaly.persistence,
@@ -52,7 +56,7 @@ def fit_score(
 def _smoothed(residuals: np.ndarray, ewma: float, memory: int) -> np.ndarray:
     """What the score squares, from the first step with a score on; normal rows never freeze the centre."""
     if not memory:
-        return smooth(residuals, ewma)
+        return smooth(np.nan_to_num(residuals), ewma)
     return smooth(recentred(residuals, memory)[memory:], ewma)
 
 
@@ -78,6 +82,12 @@ def symmetric_whitening(covariance: np.ndarray) -> np.ndarray:
     """C^-1/2, over the square root of the channels: every row of it stays with its own channel."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors / np.sqrt(values)) @ vectors.T / np.sqrt(len(values))
+
+
+def _tails(white: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> np.ndarray:
+    """(channels,) what each channel alone reaches as often as the score may: no normal law, and none like another's."""
+    each = [_threshold([rows[:, i] for rows in white], anomaly, step_seconds) for i in range(white[0].shape[1])]
+    return np.where(np.array(each) > 0, each, 1.0)
 
 
 def _threshold(scores: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> float:
