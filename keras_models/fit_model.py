@@ -15,7 +15,6 @@ FOLLOWING_WEIGHT = 0.1  # the forecast is the job; the next readings only stand 
 QUANTILE_WEIGHT = 0.5
 GRADIENT_NORM = 1.0
 LAST_RATE = 0.02  # of the first, at the end of the cosine
-LEVEL = 0.1  # share of a window's mean error that the centred loss counts, so that levels are learned at all
 LEAST_SQUARE = 1e-4  # added to each mean squared error, about a quantum of int8: none is worth any effort below
 
 
@@ -77,23 +76,20 @@ def masked_mae(warmup: int):
     return loss
 
 
-def masked_geometric(warmup: int, level: float = 1.0):
+def masked_geometric(warmup: int):
     """Geometric mean over the outputs of their mean squared errors, over the same steps.
 
     What a score that whitens residuals wants: half its logarithm is the mean negative log-likelihood of each output's
     error as normal with a variance of its own. So an output counts by the share of its error that is taken away, and
     those that nothing explains do not drown the others; and one that mostly rests learns its mean, where `masked_mae`
-    learns the median, rest. `level`: share of each window's mean error that counts.
+    learns the median, rest.
     """
 
     def loss(truth, forecast):
         truth, forecast = truth[:, warmup:], forecast[:, warmup:]
         known = tf.math.is_finite(truth)
-        error, here = tf.where(known, truth - forecast, 0.0), tf.cast(known, tf.float32)
-        means = tf.reduce_sum(error, axis=1, keepdims=True)
-        means /= tf.maximum(tf.reduce_sum(here, axis=1, keepdims=True), 1.0)
-        squares = tf.reduce_sum(tf.square((error - (1 - level) * means) * here), axis=(0, 1))
-        count = tf.reduce_sum(here, axis=(0, 1))
+        squares = tf.reduce_sum(tf.square(tf.where(known, truth - forecast, 0.0)), axis=(0, 1))
+        count = tf.reduce_sum(tf.cast(known, tf.float32), axis=(0, 1))
         logs = tf.where(count > 0, tf.math.log(squares / tf.maximum(count, 1.0) + LEAST_SQUARE), 0.0)
         outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
         return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
@@ -101,16 +97,7 @@ def masked_geometric(warmup: int, level: float = 1.0):
     return loss
 
 
-def masked_centred(warmup: int):
-    """`masked_geometric` about the mean error of each window, of which a tenth is left.
-
-    For a score that learns the usual residual of each machine: else a channel whose level differs from machine to
-    machine, as a tyre's, has most of its error there, and how it moves is hardly worth learning.
-    """
-    return masked_geometric(warmup, LEVEL)
-
-
-LOSSES = {"absolute": masked_mae, "geometric": masked_geometric, "centred": masked_centred}  # by [model] loss
+LOSSES = {"absolute": masked_mae, "geometric": masked_geometric}  # by [model] loss
 
 
 def masked_pinball(quantile: float, warmup: int):

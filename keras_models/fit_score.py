@@ -36,8 +36,6 @@ def fit_score(
         )
     smoothed = [_smoothed(streams[i][anomaly.settle :], anomaly.ewma, memory) for i in long]
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
-    if anomaly.tails:
-        whitening = whitening / _tails([np.abs(rows @ whitening) for rows in smoothed], anomaly, step_seconds)
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
     return AnomalyScore(
@@ -82,12 +80,6 @@ def symmetric_whitening(covariance: np.ndarray) -> np.ndarray:
     """C^-1/2, over the square root of the channels: every row of it stays with its own channel."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors / np.sqrt(values)) @ vectors.T / np.sqrt(len(values))
-
-
-def _tails(white: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> np.ndarray:
-    """(channels,) what each channel alone reaches as often as the score may: no normal law, and none like another's."""
-    each = [_threshold([rows[:, i] for rows in white], anomaly, step_seconds) for i in range(white[0].shape[1])]
-    return np.where(np.array(each) > 0, each, 1.0)
 
 
 def _threshold(scores: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> float:

@@ -194,9 +194,8 @@ class Anomaly:
     Exactly one of two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
     `false_alarms_per_hour`. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is
     learned, while the score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that stands still
-    so many times longer than it ever did is an alarm. `tails`: each channel counts by how far it alone goes at the rate
-    asked for, not by its variance. `trusted`: share of the normal rows the covariance is made of; below 1 without those
-    far off.
+    so many times longer than it ever did is an alarm. `trusted`: share of the normal rows the covariance is made of;
+    below 1 without those far off.
     `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel, beside the score.
     """
 
@@ -208,7 +207,6 @@ class Anomaly:
     freeze: float = entry(toml.number(above=0.0), default=0.5)
     repeats: float | None = entry(toml.number(1.0), default=None)
     trusted: float = entry(toml.number(0.5, 1.0), default=1.0)
-    tails: bool = entry(toml.flag, default=False)
     persistence: int = entry(toml.whole(1), default=1)
     cool_down: int = entry(toml.whole(0), default=0)
     contributions: bool = entry(toml.flag, default=False)
@@ -242,8 +240,7 @@ class ModelSettings:
     """The recurrent cell and its float training. With `cell` "auto", `units` are those of the GRU.
 
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
-    `loss`: the mean "absolute" error; the "geometric" mean over the targets of their mean squared errors; or that,
-    "centred" about the mean error of each window.
+    `loss`: the mean "absolute" error, or the "geometric" mean over the targets of their mean squared errors.
     """
 
     cell: str = entry(toml.choice(*CELLS, "auto"))
@@ -254,7 +251,7 @@ class ModelSettings:
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
     hidden: int | None = entry(toml.whole(1), default=None)
-    loss: str = entry(toml.choice("absolute", "geometric", "centred"), default="absolute")
+    loss: str = entry(toml.choice("absolute", "geometric"), default="absolute")
     auto: CellRace | None = entry(toml.table_of(CellRace), default=None)
 
 

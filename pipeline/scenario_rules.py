@@ -180,8 +180,7 @@ def _quantiles(scenario: Scenario, place: Place) -> None:
     if quantiles and not quantiles[0] < 0.5 < quantiles[-1]:
         raise place.error(f"expected quantiles on both sides of 0.5, got {list(quantiles)}")
     if quantiles and scenario.model.loss != "absolute":
-        loss = scenario.model.loss
-        raise place.error(f'expected none with model.loss = "{loss}", which does not learn the 0.5 quantile')
+        raise place.error('expected none with model.loss = "geometric", which does not learn the 0.5 quantile')
 
 
 def _inputs(scenario: Scenario, place: Place) -> None:

@@ -5,14 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.fit_model import (
-    fit_model,
-    masked_centred,
-    masked_geometric,
-    masked_mae,
-    masked_pinball,
-    write_history,
-)
+from keras_models.fit_model import fit_model, masked_geometric, masked_mae, masked_pinball, write_history
 
 NAN = np.nan
 
@@ -32,14 +25,7 @@ def test_geometric_loss_by_hand():
     assert float(masked_geometric(0)(truth * NAN, forecast)) == 0
 
 
-def test_centred_loss_by_hand():
-    """Two windows, errors 2, 4 and 5, 5 (the rest unknown or warm-up): about their means, a tenth of which is left."""
-    truth = tf.constant([[[9.0], [2.0], [NAN], [4.0]], [[9.0], [5.0], [5.0], [NAN]]])
-    squares = (-1 + 0.3) ** 2 + (1 + 0.3) ** 2 + 2 * 0.5**2
-    assert float(masked_centred(1)(truth, tf.zeros_like(truth))) == pytest.approx(squares / 4, rel=1e-3)
-
-
-@pytest.mark.parametrize(("loss", "learned"), [("absolute", 0.0), ("geometric", 0.25), ("centred", 0.25)])
+@pytest.mark.parametrize(("loss", "learned"), [("absolute", 0.0), ("geometric", 0.25)])
 def test_what_a_loss_learns(tmp_path, loss, learned):
     """A channel that rests three times of four: the median of its readings is 0, the mean a fourth."""
     x = keras.Input((None, 1))
@@ -68,7 +54,7 @@ def test_pinball_is_least_at_the_quantile(quantile):
     assert min(losses, key=losses.get) == pytest.approx(quantile)
 
 
-@pytest.mark.parametrize("masked", [masked_mae, masked_geometric, masked_centred])
+@pytest.mark.parametrize("masked", [masked_mae, masked_geometric])
 def test_nothing_known_is_no_loss_and_no_gradient(masked):
     forecast = tf.Variable([[[1.0]]])
     with tf.GradientTape() as tape:
