@@ -1,6 +1,7 @@
 """The anomaly score: how far the smoothed residuals of old forecasts are from their normal spread.
 
-residual r_t = z_t - forecast of z_t made `lead` steps before - centre_t; e_t = e_{t-1} + weight * (r_t - e_{t-1});
+residual r_t = z_t - forecast of z_t made `lead` steps before - centre_t, 0 where z_t is missing;
+e_t = e_{t-1} + weight * (r_t - e_{t-1});
 score^2 = sum over channels of (W e_t)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0 alarms.
 With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
 et al., A Multivariate EWMA Control Chart, Technometrics 1992), and each summand is the contribution of its channel
@@ -28,6 +29,7 @@ class AnomalyScore:
     Attributes:
         recentre: steps over which the usual residual of each channel is learned and taken off; no score before as many
             have passed. None: never.
+        settle: steps before the first of those: a machine that warms up is not as usual.
         freeze: score from which on the centre stands still, or a slow fault would be learned away.
         repeats: by channel, unchanged readings in a row that are an alarm by themselves; None: not looked at.
         persistence: steps in a row at or over 1.0 that raise the alarm.
@@ -38,6 +40,7 @@ class AnomalyScore:
     ewma: float
     whitening: tuple[tuple[float, ...], ...]
     recentre: int | None = None
+    settle: int = 0
     freeze: float = 1.0
     repeats: tuple[float, ...] | None = None
     persistence: int = 1
@@ -53,23 +56,23 @@ class AnomalyScore:
         """What the graph says from the first residual on.
 
         Args:
-            residuals: (timesteps, channels) in standard deviations.
+            residuals: (timesteps, channels) in standard deviations; NaN: the reading is missing.
             readings: the same of the readings, where `repeats` is given.
 
         Returns:
             score (timesteps,), contributions (timesteps, channels), alarm (timesteps,) bool.
         """
         residuals = np.asarray(residuals, np.float64)
-        memory = self.recentre or 0
+        memory, begin = self.recentre or 0, self.settle
         parts = np.zeros_like(residuals)
         if self.repeats is not None:
-            parts = np.square(repeated(readings, max(memory, 1)) / np.asarray(self.repeats))
+            parts = np.square(repeated(readings, max(begin + memory, 1)) / np.asarray(self.repeats))
         whitening, rows = np.asarray(self.whitening), np.zeros_like(residuals)
         centre, smoothed = np.zeros_like(residuals[0]), np.zeros_like(residuals[0])
-        for t, residual in enumerate(residuals):
-            off = residual - centre
-            if t < memory:
-                centre = centre + off / (t + 1)
+        for t, residual in enumerate(residuals[begin:], begin):
+            off = np.nan_to_num(residual - centre)
+            if t < begin + memory:
+                centre = centre + off / (t - begin + 1)
                 continue
             smoothed = smoothed + self.ewma * (off - smoothed)
             rows[t] = np.square(smoothed @ whitening) + parts[t]
@@ -116,10 +119,10 @@ def smooth(residuals: np.ndarray, weight: float) -> np.ndarray:
 
 
 def recentred(residuals: np.ndarray, memory: int) -> np.ndarray:
-    """Residuals (timesteps, channels) less their running mean, that of the last `memory` steps from then on."""
+    """Residuals (timesteps, channels) less their running mean, that of the last `memory` steps from then on; NaN: 0."""
     off, centre = np.empty_like(residuals), np.zeros_like(residuals[0])
     for t, residual in enumerate(residuals):
-        off[t] = residual - centre
+        off[t] = np.nan_to_num(residual - centre)
         centre = centre + off[t] / min(t + 1, memory + 1)
     return off
 

@@ -19,21 +19,22 @@ def fit_score(
     """The score of a scenario's section [anomaly].
 
     Args:
-        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream.
+        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream; NaN: missing.
         step_seconds: of one step, for alarms per hour.
         readings: the standardized readings beside them, for channels that stand still.
 
     Raises:
-        UserError: no stream is longer than `recentre`.
+        UserError: no stream is longer than `settle` and `recentre`.
     """
     memory = anomaly.recentre or 0
-    long = [i for i, stream in enumerate(streams) if len(stream) > memory]
+    unscored = anomaly.settle + memory
+    long = [i for i, stream in enumerate(streams) if len(stream) > unscored]
     if not long:
         raise UserError(
             f"anomaly.recentre: expected fewer steps than the longest normal run has, {max(map(len, streams))} after "
-            f"warm-up and lead, got {memory}"
+            f"warm-up and lead, got {unscored}"
         )
-    smoothed = [_smoothed(streams[i], anomaly.ewma, memory) for i in long]
+    smoothed = [_smoothed(streams[i][anomaly.settle :], anomaly.ewma, memory) for i in long]
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
@@ -41,6 +42,7 @@ def fit_score(
         anomaly.ewma,
         tuple(tuple(float(value) for value in row) for row in whitening / threshold),
         anomaly.recentre,
+        anomaly.settle,
         anomaly.freeze,
         None if anomaly.repeats is None else most_repeats([readings[i] for i in long], anomaly.repeats),
         anomaly.persistence,
@@ -52,7 +54,7 @@ def fit_score(
 def _smoothed(residuals: np.ndarray, ewma: float, memory: int) -> np.ndarray:
     """What the score squares, from the first step with a score on; normal rows never freeze the centre."""
     if not memory:
-        return smooth(residuals, ewma)
+        return smooth(np.nan_to_num(residuals), ewma)
     return smooth(recentred(residuals, memory)[memory:], ewma)
 
 

@@ -21,9 +21,9 @@ def fit_stream_score(
 def training_residuals(
     model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before; missing: 0.
+    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before.
 
-    Beside them the readings, missing: NaN.
+    Beside them the readings; missing: NaN in both.
 
     Of the streams whose normal run is longer than the warm-up and the lead.
     """
@@ -39,7 +39,7 @@ def training_residuals(
     for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
         judged.append(readings[warmup + lead :])
-        residuals.append(np.nan_to_num(judged[-1] - forecast[warmup : len(x) - lead]))
+        residuals.append(judged[-1] - forecast[warmup : len(x) - lead])
     return residuals, judged
 
 

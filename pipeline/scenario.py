@@ -193,8 +193,9 @@ class Anomaly:
 
     Exactly one of two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
     `false_alarms_per_hour`. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is
-    learned, while the score is below `freeze`. `repeats`: a reading that stands still so many times longer than it ever
-    did is an alarm. `trusted`: share of the normal rows the covariance is made of; below 1 without those far off.
+    learned, while the score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that stands still
+    so many times longer than it ever did is an alarm. `trusted`: share of the normal rows the covariance is made of;
+    below 1 without those far off.
     `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel, beside the score.
     """
 
@@ -202,6 +203,7 @@ class Anomaly:
     false_alarm_share: float | None = entry(toml.number(maximum=0.5, above=0.0), default=None)
     false_alarms_per_hour: float | None = entry(toml.number(above=0.0), default=None)
     recentre: int | None = entry(toml.whole(1), default=None)
+    settle: int = entry(toml.whole(0), default=0)
     freeze: float = entry(toml.number(above=0.0), default=0.5)
     repeats: float | None = entry(toml.number(1.0), default=None)
     trusted: float = entry(toml.number(0.5, 1.0), default=1.0)

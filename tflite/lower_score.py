@@ -16,7 +16,8 @@ class ScoreGraph(ShellOperators):
 
     def __init__(self, builder: StepGraphBuilder, score: AnomalyScore, channels: int, first: int):
         super().__init__(builder)
-        self.score, self.channels, self.first = score, channels, first
+        self.score, self.channels, self.first = score, channels, first + score.settle
+        self.centre = None  # (1, channels), the usual residual after this step; None: none is learned
 
     def outputs(self, readings: str, due: str) -> list[tuple[str, str]]:
         """Outputs `score` (1, 1) and, where asked for, `alarm` (1, 1), 0 or 1, and `contributions` (1, channels).
@@ -100,25 +101,31 @@ class ScoreGraph(ShellOperators):
         calm = self._op("LESS", [score, self._constant("freeze", [self.score.freeze])], "calm", 1, "bool")
         step = self._op("SELECT_V2", [calm, step, self._rest()], "calm_change", self.channels)
         step = self._op("SELECT_V2", [begun, step, self._rest()], "begun_change", self.channels)
-        self._state("centre", centre, self._op("ADD", [centre, step], "centre", self.channels))
+        self.centre = self._op("ADD", [centre, step], "centre", self.channels)
+        self._state("centre", centre, self.centre)
 
     def _alarm(self, score: str) -> str:
         """1.0 from `persistence` steps over the threshold in a row until `cool_down` steps after the last one."""
         zero, unit = self._constant("zero", [0.0]), self._constant("unit", [1.0])
-        run, left = self._tensor("previous_run", 1), self._tensor("previous_left", 1)
+        left = self._tensor("previous_left", 1)
         below = self._op("LESS", [score, self._constant("alarm_at", [ALARM])], "below", 1, "bool")
+        full = self._constant("hold", [self.score.cool_down + 1])
+        less = self._op("MAXIMUM", [self._op("SUB", [left, unit], "one_less", 1), zero], "hold_left", 1)
+        over = full if self.score.persistence == 1 else self._persisted(below, left, full)
+        new_left = self._op("SELECT_V2", [below, less, over], "left", 1)
+        self._state("left", left, new_left)
+        return self._op("MINIMUM", [new_left, unit], "alarm", 1)
+
+    def _persisted(self, below: str, left: str, full: str) -> str:
+        """Steps an alarm stays if the score is over the threshold now: none before it was so for long enough."""
+        zero, unit, run = self._constant("zero", [0.0]), self._constant("unit", [1.0]), self._tensor("previous_run", 1)
         longer = self._op("ADD", [run, unit], "longer_run", 1)
         capped = self._op("MINIMUM", [longer, self._constant("persistence", [self.score.persistence])], "capped_run", 1)
         new_run = self._op("SELECT_V2", [below, zero, capped], "run", 1)
         # Long enough, or held already: either brings the hold to its full length again.
         enough = self._constant("almost_persistence", [self.score.persistence - 0.5])
         short = self._op("LESS", [new_run, enough], "short", 1, "bool")
-        full = self._constant("hold", [self.score.cool_down + 1])
-        less = self._op("MAXIMUM", [self._op("SUB", [left, unit], "one_less", 1), zero], "hold_left", 1)
         held = self._op("LESS", [zero, left], "held", 1, "bool")
         again = self._op("SELECT_V2", [held, full, zero], "held_again", 1)
-        over = self._op("SELECT_V2", [short, again, full], "hold_if_over", 1)
-        new_left = self._op("SELECT_V2", [below, less, over], "left", 1)
         self._state("run", run, new_run)
-        self._state("left", left, new_left)
-        return self._op("MINIMUM", [new_left, unit], "alarm", 1)
+        return self._op("SELECT_V2", [short, again, full], "hold_if_over", 1)

@@ -36,6 +36,7 @@ class SensorGraph(ShellOperators):
         self.model, self.encoding, self.score, self.state = model, encoding, score, state
         super().__init__(StepGraphBuilder())
         self.past = None
+        self.cut = {}  # stretches of the readings that are tensors already, by (first, last)
         self.output_form = {}
 
     def build(self) -> StepGraph:
@@ -58,8 +59,12 @@ class SensorGraph(ShellOperators):
             {self.model.inputs[0]._keras_history.operation.name: features},
             state=self.state,
         )
-        self._state("last_forecast", self.previous, self._following(following, calendar))
-        outputs = self._forecasts(forecast, quantiles) if self.score is None else self._scored(readings, forecast)
+        scored = None if self.score is None else self._score_graph(forecast)
+        outputs = self._scored(scored, readings, forecast) if scored else self._forecasts(forecast, quantiles)
+        following = self._following(following, calendar)
+        if scored and scored.centre and not set(self.encoding.targets) & set(self.encoding.read):
+            following = self._as_usual(following, scored.centre)
+        self._state("last_forecast", self.previous, following)
         self.builder.outputs += outputs
         return self.builder.build()
 
@@ -170,6 +175,24 @@ class SensorGraph(ShellOperators):
         calendar = self._op("ADD", [calendar, advance], "calendar_next", columns - self.encoding.measured)
         return self._op("CONCATENATION", [following, calendar], "last_forecast", columns, axis=1)
 
+    def _as_usual(self, following: str, centre: str) -> str:
+        """`following` with the usual residual of each target added.
+
+        The network does not see what it forecasts, so not how far this machine is from the others: a missing reading
+        would be replaced by that of another machine, and taken for a jump.
+        """
+        columns, targets = len(self.encoding.columns), self.encoding.targets
+        first, last = targets[0], targets[-1]
+        if targets == tuple(range(first, last + 1)):
+            sides = [self._constant(f"no_centre_{n}", np.zeros(n)) if n else None for n in (first, columns - last - 1)]
+            parts = [part for part in (sides[0], centre, sides[1]) if part]
+            usual = self._op("CONCATENATION", parts, "usual", columns, axis=1) if len(parts) > 1 else centre
+        else:
+            places = np.zeros((columns, len(targets)), np.float32)
+            places[list(targets), np.arange(len(targets))] = 1
+            usual = self._op("BATCH_MATMUL", [centre, self._constant("places", places)], "usual", columns, adjY=True)
+        return self._op("ADD", [following, usual], "usual_forecast", columns)
+
     def _forecasts(self, forecast: str, quantiles: list[str]) -> list[tuple[str, str]]:
         """Output `forecast` and the quantiles, rising: none passes its neighbour on the side of the forecast."""
         enc = self.encoding
@@ -208,14 +231,17 @@ class SensorGraph(ShellOperators):
             real = self._op("MAXIMUM", [real, self._constant("zero", [0.0])], name, width)
         return real
 
-    def _scored(self, readings: str, forecast: str) -> list[tuple[str, str]]:
-        """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""
+    def _score_graph(self, forecast: str) -> ScoreGraph:
         enc, channels = self.encoding, self.builder.width(forecast)
+        return ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
+
+    def _scored(self, graph: ScoreGraph, readings: str, forecast: str) -> list[tuple[str, str]]:
+        """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""
+        enc = self.encoding
         self.output_form = {"score": {"unit": "1", "quantum": None}}
         if self.score.contributions:
             self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
         due = dequantize(self.builder, self._pending(forecast))
-        graph = ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
         return graph.outputs(self._picked(readings, enc.targets, "targets"), due)
 
     def _picked(self, readings: str, columns: tuple[int, ...], name: str) -> str:
@@ -224,12 +250,17 @@ class SensorGraph(ShellOperators):
         if columns == tuple(range(measured)):
             return readings
         if columns == tuple(range(first, last + 1)):
+            if (first, last) in self.cut:
+                return self.cut[first, last]
             sizes = {f"before_{name}": first, name: len(columns), f"behind_{name}": measured - last - 1}
             sizes = {part: size for part, size in sizes.items() if size}
             parts = {part: self._tensor(part, size) for part, size in sizes.items()}
             axis = self.builder.constant("axis", np.array(1, np.int32))
             lengths = self.builder.constant(f"{name}_stretches", np.array(list(sizes.values()), np.int32))
             self.builder.op("SPLIT_V", [readings, lengths, axis], list(parts.values()), numSplits=len(parts))
+            ends = np.cumsum(list(sizes.values())).tolist()
+            for (part, size), end in zip(sizes.items(), ends, strict=True):
+                self.cut[end - size, end - 1] = parts[part]
             return parts[name]
         chosen = np.zeros((len(columns), measured), np.float32)
         chosen[np.arange(len(chosen)), list(columns)] = 1

@@ -108,6 +108,21 @@ def test_a_constant_offset_is_learned_away_and_a_fault_is_not():
     assert thawed[-1] < 0.01, "without the freeze it is learned away, or this test says nothing"
 
 
+def test_a_missing_reading_is_as_usual():
+    """Of this machine: that of the others is far from it."""
+    residuals = np.full((100, 2), [3.0, -7.0])
+    residuals[[0, 50, 51], [1, 0, 0]] = np.nan
+    residuals[60:75] = np.nan
+    assert AnomalyScore(0.5, EYE, recentre=20).score(residuals[1:]).max() == 0
+    np.testing.assert_allclose(recentred(np.array([[4.0], [np.nan], [6.0]]), 2)[:, 0], [4, 0, 2])
+
+
+def test_a_cold_start_is_not_learned():
+    residuals = np.concatenate([np.full((30, 2), 9.0), np.zeros((60, 2))])
+    assert AnomalyScore(0.5, EYE, recentre=20, settle=30).score(residuals).max() == 0
+    assert AnomalyScore(0.5, EYE, recentre=20).score(residuals).max() > 1, "or this test says nothing"
+
+
 def test_repeats_by_hand():
     readings = np.array([[1.0, 5.0], [1.0, 6.0], [1.0, 6.0], [2.0, np.nan], [2.0, 6.0]])
     assert repeated(readings).T.tolist() == [[0, 1, 2, 0, 1], [0, 0, 1, 0, 0]]
@@ -141,11 +156,11 @@ def test_persistence_and_cool_down_by_hand(persistence, cool_down, expected):
 
 def test_a_normal_run_shorter_than_the_centre_needs():
     with pytest.raises(UserError, match="anomaly.recentre: expected fewer steps .* 50 .* got 60"):
-        fitted([correlated(50)], recentre=60)
+        fitted([correlated(50)], recentre=40, settle=20)
 
 
 def test_saved_and_loaded(tmp_path):
-    for score in (fitted([correlated(100)]), AnomalyScore(0.1, EYE, 5, 0.3, (4.0, 2.5), 2, 3, True)):
+    for score in (fitted([correlated(100)]), AnomalyScore(0.1, EYE, 5, 7, 0.3, (4.0, 2.5), 2, 3, True)):
         score.save(tmp_path / "score.json")
         assert load_score(tmp_path / "score.json") == score
 

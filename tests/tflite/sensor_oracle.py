@@ -62,7 +62,12 @@ class SensorOracle:
         self.state = np.asarray(state)
         forecast, following = (np.asarray(self.model.get_layer(name)(output))[0] for name in ("forecast", "following"))
         self.previous = np.concatenate([following, values[m:] + np.array(enc.advance)])
-        return self.real(forecast) if self.score is None else self.alarm(readings[list(enc.targets)], forecast)
+        if self.score is None:
+            return self.real(forecast)
+        said = self.alarm(readings[list(enc.targets)], forecast)
+        if self.score.recentre and enc.inputs is not None and not set(enc.inputs) & set(enc.targets):
+            self.previous[list(enc.targets)] += self.centre  # what this machine would say
+        return said
 
     def real(self, forecast):
         enc = self.encoding
@@ -72,7 +77,7 @@ class SensorOracle:
 
     def alarm(self, readings, forecast):
         """Score, alarm where it is more than that, and contributions where asked for, side by side."""
-        score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0)
+        score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0) + self.score.settle
         self.pending.append(forecast)
         residual = readings - self.pending.popleft() - self.centre
         self.age += 1

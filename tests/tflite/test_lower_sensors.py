@@ -167,14 +167,28 @@ def test_a_fault_does_not_enter_forecasts_that_do_not_read_it():
 
 @pytest.mark.parametrize("encoding", [PUMP, LEARNED], ids=["fixed", "learned"])
 @pytest.mark.parametrize("channel", range(3))
-def test_a_channel_that_is_missing_in_the_field(encoding, channel):
+@pytest.mark.parametrize(("inputs", "targets"), [((0,), (1, 2)), ((1,), (0, 2)), ((2,), (0, 1))])
+def test_a_channel_that_is_missing_in_the_field(encoding, channel, inputs, targets):
     """Never a reading of it: the network's own forecasts stand in, an input's as well as a target's."""
-    virtual = dataclasses.replace(encoding, leads=(0, 0), inputs=(0,), targets=(1, 2))
-    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), recentre=10, repeats=(5.0, 5.0), contributions=True)
+    virtual = dataclasses.replace(encoding, leads=(0, 0), inputs=inputs, targets=targets)
+    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), recentre=10, settle=4, repeats=(5.0, 5.0), contributions=True)
     net, xs = forecaster(virtual), pump_stream(80)
     xs[:, channel] = np.nan
     ours = run(float_model(net, virtual, score), xs, {})
     assert_close(ours, SensorOracle(net, virtual, score).run(xs))
+
+
+def test_readings_lost_for_a_while_are_those_of_this_machine(way):
+    """Three standard deviations from all others, as it always was: no reason for a score while nothing is heard."""
+    encoding = dataclasses.replace(PUMP, leads=(0, 0), inputs=(0,), targets=(1, 2))
+    net, xs = forecaster(encoding), pump_stream(120)
+    heads = [net.get_layer(name) for name in ("forecast", "following")]  # trained ones agree
+    heads[1].set_weights([np.concatenate([one[..., :1], two], axis=-1) for one, two in zip(
+        heads[1].get_weights(), heads[0].get_weights(), strict=True)])
+    xs[:, 0], xs[:, 1:] = encoding.mean[0], np.array(encoding.mean)[1:] + 3 * np.array(encoding.std)[1:]
+    xs[90:110, 1] = np.nan
+    score = run(float_model(net, encoding, AnomalyScore(0.5, ((1.0, 0.0), (0.0, 1.0)), recentre=40)), xs, way)
+    assert score[60:].max() < 0.05
 
 
 def test_score_is_the_score_of_numpy_residuals(way):
@@ -191,6 +205,7 @@ def test_score_is_the_score_of_numpy_residuals(way):
 PARTS = {
     "contributions": {"contributions": True},
     "recentre": {"recentre": 12, "freeze": 0.8},
+    "settle": {"recentre": 12, "freeze": 0.8, "settle": 9},
     "repeats": {"repeats": (3.0, 4.5, 2.0)},
     "persistence": {"persistence": 3},
     "cool_down": {"cool_down": 4},
