@@ -1,7 +1,7 @@
 """A step graph to and from the bytes of a `.tflite` file (TensorFlow Lite schema version 3).
 
 The file is written through the schema's object API: no converter runs, so none can crash; the same graph gives
-the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers and shapes are shared.
+the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers and shapes shared.
 """
 
 from collections import Counter
