@@ -32,8 +32,8 @@ def set_up_tensorflow() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed: training asks for the same megabytes at every batch, and the kernel's part in that is
-    a third of its time.
+    """Has glibc keep what is freed: training asks for the same megabytes at every batch, and the kernel's part in that
+    is a third of its time.
     """
     trim_threshold, top_pad = -1, -2  # of malloc.h
     with suppress(OSError, AttributeError):  # another C library
