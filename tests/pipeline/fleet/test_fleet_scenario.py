@@ -15,7 +15,7 @@ from pipeline.__main__ import main
 TRUCK = (Path(__file__).parents[3] / "scenarios" / "truck.toml").read_text()
 SMALL = (
     ("vehicles = 84", "vehicles = 3"),
-    ("hours = 4.4", "hours = 0.5"),
+    ("hours = 4.3", "hours = 0.5"),
     ("healthy_hours = 2.4", "healthy_hours = 0.3"),
     ("fault_hours = 0.8", "fault_hours = 0.1"),
     ("train = 8640", "train = 1000"),
