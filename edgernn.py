@@ -21,6 +21,7 @@ from pipeline.stage_inputs import write_stage_inputs
 from pipeline.user_error import UserError
 
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
+
 KERAS_FILES = (".keras", ".h5")
 
 
@@ -267,7 +268,7 @@ def firmware(arguments: argparse.Namespace) -> int:
 
 
 def bench_step(arguments: argparse.Namespace) -> int:
-    """time a bare step model against its rivals; exit status 1 if it is less faster than it should be"""
+    """time a bare step model against its rivals; exit status 1 if it is not as much faster as it should be"""
     start_tensorflow()
     from tflite.bench_step import bench_step
 

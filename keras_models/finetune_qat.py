@@ -1,6 +1,7 @@
 """The quantize stage: calibration of the ranges on rolled-out streams, then quantization-aware fine-tuning."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -97,25 +98,32 @@ def _attempt(
     if not settings.epochs:
         return Trial(qat, calibrated)
     before = score and score_distance(qat, float_model, score, validation, warmup)
-    history = fit_model(
-        qat,
-        taught_by(float_model, train),
-        taught_by(float_model, validation),
-        epochs=settings.epochs,
-        rate=settings.learning_rate,
-        patience=settings.epochs,
-        warmup=warmup,
-        weight_decay=scenario.model.weight_decay,
-        logs=logs,
-        loss=scenario.model.loss,
-        quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
-    )
+    history = finetune(scenario, qat, [taught_by(float_model, part) for part in batches], logs)
     after = score and score_distance(qat, float_model, score, validation, warmup)
     distances = (before, after) if score else None
     trial = Trial(qat, calibrated, forecast_loss(scenario, qat, validation), tuple(history), distances)
     if not trial.keeps_finetuned:
         qat.set_weights(weights)
     return trial
+
+
+def finetune(
+    scenario: Scenario, model: keras.Model, batches: Sequence[tf.data.Dataset], logs: Path
+) -> list[dict[str, float]]:
+    """Trains on the first batches as the scenario says of fine-tuning, judged on the second; a record per epoch."""
+    settings = scenario.quantization
+    return fit_model(
+        model,
+        *batches,
+        epochs=settings.epochs,
+        rate=settings.learning_rate,
+        patience=settings.epochs,
+        warmup=scenario.windows.warmup,
+        weight_decay=scenario.model.weight_decay,
+        logs=logs,
+        loss=scenario.model.loss,
+        quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
+    )
 
 
 def forecast_loss(scenario: Scenario, model: keras.Model, batches: tf.data.Dataset) -> float:

@@ -145,10 +145,10 @@ def _coverage_gap(record, bench):
 
 
 def _parity_lsb(record, bench):
-    """Largest difference in quanta between LiteRT's own kernels and TFLM, whichever of the two is the reference.
+    """Largest difference in quanta between LiteRT's reference kernels and TFLM, whichever of the two is the reference.
 
-    Of steps from the same state; see `kernel_pairs`. XNNPACK, the delegate LiteRT puts before its kernels, rounds its
-    own way: reported, not gated.
+    Of steps from the same state; see `kernel_pairs`. LiteRT's built-in kernels and XNNPACK, the delegate before them,
+    round their own way: reported, not gated.
     """
     pairs = kernel_pairs(record)
     compared = [p for p in pairs if _is_finite(p.get("steps")) and p["steps"] > 0 and p.get("max_lsb") is not None]

@@ -140,13 +140,13 @@ def _in_form(model: keras.Model, form: NumericForm, state: str, representative) 
                 "state='internal', or make the model by quantize_aware(..., state='external')"
             )
         return model
-    model = inlined(model)
     if form.is_float:
         return step_model(model, form)
     if representative is None:
         raise ValueError(
             f"activations={form.activations!r} of a plain model: expected representative=<arrays (timesteps, features)>"
         )
+    model = inlined(model)  # streams are checked by the layers that read them
     twin = step_model(model, form, QuantizedModel, state=state)
     batches = list(_batches(_checked_stream(stream, model) for stream in representative))
     if not batches:

@@ -201,6 +201,8 @@ def test_loss_against_a_float_metric_of_zero_or_an_unknown_metric_is_not_measure
     [
         ([("litert", "tflm", 5000, 1), ("tflm", "litert", 5000, 3)], 3),
         ([("litert", "tflm", 5000, 1), ("litert", "keras", 5000, 9)], 1),
+        ([("litert (builtin)", "tflm", 5000, 3), ("litert (reference)", "tflm", 5000, 0)], 0),
+        ([("litert (builtin)", "tflm", 5000, 0)], None),
         ([("litert", "keras", 5000, 0)], None),
         ([("litert", "tflm", 0, 0)], None),
         ([], None),

@@ -16,8 +16,7 @@ from rich.table import Table
 from keras_models.anomaly_score import AnomalyScore
 from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
-from keras_models.finetune_qat import forecast_loss, taught_by
-from keras_models.fit_model import fit_model
+from keras_models.finetune_qat import finetune, forecast_loss, taught_by
 from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
@@ -101,20 +100,8 @@ class _Seed:
         self.score = self._fitted(self.plain)
 
     def finetune(self, model: keras.Model, parts) -> None:
-        scenario, settings = self.scenario, self.scenario.quantization
-        seed_everything(scenario.seed)
-        fit_model(
-            model,
-            *parts,
-            epochs=settings.epochs,
-            rate=settings.learning_rate,
-            patience=settings.epochs,
-            warmup=scenario.windows.warmup,
-            weight_decay=scenario.model.weight_decay,
-            logs=self.logs,
-            loss=scenario.model.loss,
-            quantiles=self.encoding.quantiles,
-        )
+        seed_everything(self.scenario.seed)
+        finetune(self.scenario, model, parts, self.logs)
 
     def artifact(self, model: keras.Model) -> Artifact:
         shell = self.encoding
