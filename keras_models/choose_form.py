@@ -51,6 +51,10 @@ class Trial:
         return after < before or math.isnan(before)
 
     @property
+    def kept(self) -> str:
+        return "fine-tuned" if self.keeps_finetuned else "calibrated"
+
+    @property
     def loss(self) -> float:
         """Of the model that is kept; infinite where it is no number."""
         loss = self.finetuned if self.keeps_finetuned else self.calibrated
@@ -122,8 +126,7 @@ def print_choice(choice: Choice, title: str) -> None:
         mark = " (chosen)" if trial is choice.chosen else ""
         finetuned = "-" if trial.finetuned is None else f"{trial.finetuned:.4f}"
         against = f"{trial.loss / choice.float_loss - 1:+.2%}" if choice.float_loss else "-"
-        kept = "fine-tuned" if trial.keeps_finetuned else "calibrated"
-        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, kept, against)
+        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, trial.kept, against)
     table.caption = f"validation loss; allowed {choice.allowed:+.2%}" + "".join(map(_distances, choice.trials))
     Console().print(table)
 
@@ -136,7 +139,7 @@ def _record(trial: Trial) -> dict[str, Any]:
         "finetuned": trial.finetuned,
         "score_distance_calibrated": before,
         "score_distance_finetuned": after,
-        "kept": "fine-tuned" if trial.keeps_finetuned else "calibrated",
+        "kept": trial.kept,
     }
 
 

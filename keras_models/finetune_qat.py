@@ -52,15 +52,14 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     encoding = load_encoding(folder / "encoding.json")
     score = load_score(folder / "score.json") if scenario.anomaly else None
 
-    def attempt(form: NumericForm) -> Trial:
-        seed_everything(scenario.seed)  # and batches of its own: the same model whatever was tried before
+    def tried(form: NumericForm) -> Trial:
         batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-        return _attempt(scenario, float_model, score, form, batches, logs / form.name)
+        return attempt(scenario, float_model, score, form, batches, logs / form.name)
 
     validation = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)[1]
     choice = choose_form(
         allowed_forms(scenario.quantization),
-        attempt,
+        tried,
         forecast_loss(scenario, float_model, validation),
         scenario.budgets.get("metric_loss", ALLOWED_LOSS),
     )
@@ -78,7 +77,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     return path
 
 
-def _attempt(
+def attempt(
     scenario: Scenario,
     float_model: keras.Model,
     score: AnomalyScore | None,
@@ -86,8 +85,13 @@ def _attempt(
     batches: tuple[tf.data.Dataset, tf.data.Dataset],
     logs: Path,
 ) -> Trial:
-    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays."""
+    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays.
+
+    Args:
+        batches: of training and of validation, not yet read: the same model whatever was tried before.
+    """
     settings, warmup = scenario.quantization, scenario.windows.warmup
+    seed_everything(scenario.seed)
     train, validation = batches
     try:
         qat = quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)

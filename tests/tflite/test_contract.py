@@ -70,7 +70,7 @@ def test_states_of_the_file(cell, numbers, state):
 
 # What is broken must fail: by a runtime that is not as it should be, in the midst of good ones.
 
-BROKEN = "litert builtin"
+BROKEN = "litert reference"
 
 
 class Runtime:

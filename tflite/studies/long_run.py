@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_models.feature_encoding import load_encoding
+from keras_models.finetune_qat import attempt
 from keras_models.model_folder import load_model
-from keras_models.shard_dataset import window_batches
+from keras_models.numeric_form import NumericForm
+from keras_models.shard_dataset import training_batches
 from keras_models.trained_cell import with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
@@ -27,7 +29,7 @@ STEPS = 100_000
 
 
 def long_run(scenario: Scenario, build_dir: Path) -> Path:
-    """Streams the float model, what the scenario ships, and an int16 form of it, calibrated only; prints a table.
+    """Streams the float model, what the scenario ships, and the int16 form `quantize` makes of it; prints a table.
 
     Writes build/<scenario>/long_run.json: by form WAPE over all steps, of the first and of the last repetition, its
     loss against float, the RMSE of the states against the float model's, and the share of state elements at a limit
@@ -42,13 +44,13 @@ def long_run(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
-    windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
-    calibration = (window for features, _ in windows for window in features.numpy())
+    batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    wide = attempt(scenario, plain, None, NumericForm("int16"), batches, folder / "logs" / "long_run")
     shipped = read_artifact(folder / "tflite")
     models = {
         "float32": read_artifact(folder / "tflite" / "float32").tflite,
         f"{shipped.manifest['activations']}, shipped": shipped.tflite,
-        "int16, calibrated": convert(plain, activations="int16", representative=calibration, encoding=encoding).tflite,
+        f"int16, {wide.kept}": convert(wide.model, encoding=encoding).tflite,
     }
     stream = next(stream for stream in recorded_streams(scenario, dataset_folder) if stream.tested.any())
     xs, target, count = stream.x[stream.tested], encoding.targets[0], len(encoding.targets)
