@@ -90,6 +90,7 @@ def _attempt(
         logs=logs,
         loss=settings.loss,
         quantiles=encoding.quantiles,
+        trust=settings.trust,
     )
     metric = (settings.auto or CellRace()).metric
     error = validation_error(metric, model, batches[1], scenario.windows.warmup)
