@@ -38,7 +38,7 @@ def fit_model(
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
 
     The outputs of the model are forecast, following and then a head for each of `quantiles`. `loss`: one of LOSSES.
-    `trust`: the last output is no forecast of anything and has no target; it is learned from the errors of the first.
+    `trust`: the first is of `beside_trust`, and is learned with the errors of the forecast.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
     """
@@ -47,7 +47,7 @@ def fit_model(
     losses = [LOSSES[loss](warmup)] * (len(model.outputs) - len(quantiles))
     losses += [masked_pinball(quantile, warmup) for quantile in quantiles]
     if trust:
-        model, losses = _beside_trust(model), [masked_trusted(warmup), losses[1]]
+        losses[0] = masked_trusted(warmup)
     weights = [1.0, FOLLOWING_WEIGHT] + [HEAD_WEIGHT] * (len(losses) - 2)
     model.compile(optimizer, loss=losses, loss_weights=weights)
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
@@ -71,8 +71,8 @@ def fit_model(
     ]
 
 
-def _beside_trust(model: keras.Model) -> keras.Model:
-    """The same layers, the forecast and what it can be trusted in one output: a loss sees one output only."""
+def beside_trust(model: keras.Model) -> keras.Model:
+    """The same layers, forecast and trust side by side in the first output: a loss sees one output only."""
     forecast, following, trust = model.outputs
     return keras.Model(model.inputs, [keras.layers.Concatenate()([forecast, trust]), following], name=model.name)
 
