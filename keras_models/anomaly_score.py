@@ -1,6 +1,7 @@
 """The anomaly score: how far the smoothed residuals of old forecasts are from their normal spread.
 
-residual r_t = z_t - forecast of z_t made `lead` steps before - centre_t, 0 where z_t is missing;
+residual r_t = trust_t * (z_t - forecast of z_t made `lead` steps before - centre_t), 0 where z_t is missing; trust_t is
+what the network said with the forecast of how far it can be relied on, 1 where it says nothing of it;
 e_t = e_{t-1} + weight * (r_t - e_{t-1});
 score^2 = sum over channels of (W e_t)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0 alarms.
 With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
@@ -52,12 +53,13 @@ class AnomalyScore:
         """The alarm is more than a score of 1.0, and an output of its own."""
         return self.persistence > 1 or self.cool_down > 0
 
-    def judge(self, residuals: np.ndarray, readings: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def judge(self, residuals: np.ndarray, readings: np.ndarray | None = None, trust=1.0) -> dict[str, np.ndarray]:
         """What the graph says from the first residual on.
 
         Args:
             residuals: (timesteps, channels) in standard deviations; NaN: the reading is missing.
             readings: the same of the readings, where `repeats` is given.
+            trust: the same, what each residual counts; the centre is learned of what counts too.
 
         Returns:
             score (timesteps,), contributions (timesteps, channels), alarm (timesteps,) bool.
@@ -69,8 +71,9 @@ class AnomalyScore:
             parts = np.square(repeated(readings, max(begin + memory, 1)) / np.asarray(self.repeats))
         whitening, rows = np.asarray(self.whitening), np.zeros_like(residuals)
         centre, smoothed = np.zeros_like(residuals[0]), np.zeros_like(residuals[0])
+        trust = np.broadcast_to(trust, residuals.shape)
         for t, residual in enumerate(residuals[begin:], begin):
-            off = np.nan_to_num(residual - centre)
+            off = np.nan_to_num(residual - centre) * trust[t]
             if t < begin + memory:
                 centre = centre + off / (t - begin + 1)
                 continue
@@ -118,11 +121,14 @@ def smooth(residuals: np.ndarray, weight: float) -> np.ndarray:
     return smoothed
 
 
-def recentred(residuals: np.ndarray, memory: int) -> np.ndarray:
-    """Residuals (timesteps, channels) less their running mean, that of the last `memory` steps from then on; NaN: 0."""
-    off, centre = np.empty_like(residuals), np.zeros_like(residuals[0])
+def recentred(residuals: np.ndarray, memory: int, trust=1.0) -> np.ndarray:
+    """Residuals (timesteps, channels) less their running mean, that of the last `memory` steps from then on; NaN: 0.
+
+    Each counts `trust` times, (timesteps, channels), in the result and in the mean.
+    """
+    off, centre, trust = np.empty_like(residuals), np.zeros_like(residuals[0]), np.broadcast_to(trust, residuals.shape)
     for t, residual in enumerate(residuals):
-        off[t] = np.nan_to_num(residual - centre)
+        off[t] = np.nan_to_num(residual - centre) * trust[t]
         centre = centre + off[t] / min(t + 1, memory + 1)
     return off
 

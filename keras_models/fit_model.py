@@ -12,10 +12,12 @@ from rich.progress import Progress
 from pipeline.atomic_write import atomic_write, write_json
 
 FOLLOWING_WEIGHT = 0.1  # the forecast is the job; the next readings only stand in for missing ones
-QUANTILE_WEIGHT = 0.5
+HEAD_WEIGHT = 0.5  # of each that is beside these two
 GRADIENT_NORM = 1.0
 LAST_RATE = 0.02  # of the first, at the end of the cosine
 LEAST_SQUARE = 1e-4  # added to each mean squared error, about a quantum of int8: none is worth any effort below
+TINY = 1e-12  # whose logarithm is a number
+LEVEL_WEIGHT = 0.1  # of the mean error of a window beside what moves in it: a score that learns its centre takes it out
 
 
 def fit_model(
@@ -31,17 +33,22 @@ def fit_model(
     logs: Path,
     loss: str = "absolute",
     quantiles: Sequence[float] = (),
+    trust: bool = False,
 ) -> list[dict[str, float]]:
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
 
     The outputs of the model are forecast, following and then a head for each of `quantiles`. `loss`: one of LOSSES.
+    `trust`: the first is of `beside_trust`, and is learned with the errors of the forecast.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
     """
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(train) * epochs, alpha=LAST_RATE)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
-    losses = [LOSSES[loss](warmup)] * 2 + [masked_pinball(quantile, warmup) for quantile in quantiles]
-    weights = [1.0, FOLLOWING_WEIGHT] + [QUANTILE_WEIGHT] * len(quantiles)
+    losses = [LOSSES[loss](warmup)] * (len(model.outputs) - len(quantiles))
+    losses += [masked_pinball(quantile, warmup) for quantile in quantiles]
+    if trust:
+        losses[0] = masked_trusted(warmup)
+    weights = [1.0, FOLLOWING_WEIGHT] + [HEAD_WEIGHT] * (len(losses) - 2)
     model.compile(optimizer, loss=losses, loss_weights=weights)
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
     history = model.fit(
@@ -62,6 +69,12 @@ def fit_model(
         {"epoch": i + 1, "loss": loss, "val_loss": val}
         for i, (loss, val) in enumerate(zip(history["loss"], history["val_loss"], strict=True))
     ]
+
+
+def beside_trust(model: keras.Model) -> keras.Model:
+    """The same layers, forecast and trust side by side in the first output: a loss sees one output only."""
+    forecast, following, trust = model.outputs
+    return keras.Model(model.inputs, [keras.layers.Concatenate()([forecast, trust]), following], name=model.name)
 
 
 def masked_mae(warmup: int):
@@ -91,6 +104,34 @@ def masked_geometric(warmup: int):
         squares = tf.reduce_sum(tf.square(tf.where(known, truth - forecast, 0.0)), axis=(0, 1))
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=(0, 1))
         logs = tf.where(count > 0, tf.math.log(squares / tf.maximum(count, 1.0) + LEAST_SQUARE), 0.0)
+        outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
+        return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
+
+    return loss
+
+
+def masked_trusted(warmup: int):
+    """`masked_geometric` of errors each of which counts `trust` times, over the geometric mean of the squared trust.
+
+    Half its logarithm is the mean negative log-likelihood of each output's error as normal, its deviation c / trust
+    with the best c for that output (Nix and Weigend, Estimating the Mean and Variance of the Target Probability
+    Distribution, ICNN 1994): trust is low where the network cannot know. Of the mean error of each window, which is no
+    fault of the moment, a share of LEVEL_WEIGHT stays.
+    """
+
+    def loss(truth, forecast_and_trust):
+        truth, (forecast, trust) = truth[:, warmup:], tf.split(forecast_and_trust[:, warmup:], 2, axis=-1)
+        known = tf.math.is_finite(truth)
+        error, counted = tf.where(known, truth - forecast, 0.0), tf.cast(known, tf.float32)
+        level = tf.reduce_sum(error, axis=1, keepdims=True)
+        level /= tf.maximum(tf.reduce_sum(counted, axis=1, keepdims=True), 1.0)
+        squares = (tf.square(error - (1 - LEVEL_WEIGHT) * level) + LEAST_SQUARE) * tf.square(trust)
+        count = tf.reduce_sum(counted, axis=(0, 1))
+        squares, logs = (
+            tf.reduce_sum(part * counted, axis=(0, 1)) / tf.maximum(count, 1.0)
+            for part in (squares, tf.math.log(tf.square(trust) + TINY))
+        )
+        logs = tf.where(count > 0, tf.math.log(squares + TINY) - logs, 0.0)
         outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
         return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
 

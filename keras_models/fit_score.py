@@ -14,7 +14,11 @@ PEAKS_FROM = 0.98  # quantile of the scores over which a peak counts as one of t
 
 
 def fit_score(
-    streams: list[np.ndarray], anomaly: Anomaly, step_seconds: float, readings: list[np.ndarray] | None = None
+    streams: list[np.ndarray],
+    anomaly: Anomaly,
+    step_seconds: float,
+    readings: list[np.ndarray] | None = None,
+    trusts: list[np.ndarray] | None = None,
 ) -> AnomalyScore:
     """The score of a scenario's section [anomaly].
 
@@ -22,6 +26,7 @@ def fit_score(
         streams: arrays (timesteps, channels) of residuals, each the normal run of one stream; NaN: missing.
         step_seconds: of one step, for alarms per hour.
         readings: the standardized readings beside them, for channels that stand still.
+        trusts: what each residual counts, beside them; None: all the same.
 
     Raises:
         UserError: no stream is longer than `settle` and `recentre`.
@@ -34,7 +39,8 @@ def fit_score(
             f"anomaly.recentre: expected fewer steps than the longest normal run has, {max(map(len, streams))} after "
             f"warm-up and lead, got {unscored}"
         )
-    smoothed = [_smoothed(streams[i][anomaly.settle :], anomaly.ewma, memory) for i in long]
+    trusts = trusts or [np.ones_like(stream) for stream in streams]
+    smoothed = [_smoothed(streams[i], trusts[i], anomaly) for i in long]
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
@@ -51,11 +57,12 @@ def fit_score(
     )
 
 
-def _smoothed(residuals: np.ndarray, ewma: float, memory: int) -> np.ndarray:
+def _smoothed(residuals: np.ndarray, trust: np.ndarray, anomaly: Anomaly) -> np.ndarray:
     """What the score squares, from the first step with a score on; normal rows never freeze the centre."""
+    residuals, trust, memory = residuals[anomaly.settle :], trust[anomaly.settle :], anomaly.recentre
     if not memory:
-        return smooth(np.nan_to_num(residuals), ewma)
-    return smooth(recentred(residuals, memory)[memory:], ewma)
+        return smooth(np.nan_to_num(residuals) * trust, anomaly.ewma)
+    return smooth(recentred(residuals, memory, trust)[memory:], anomaly.ewma)
 
 
 def robust_covariance(rows: np.ndarray, trusted: float) -> np.ndarray:

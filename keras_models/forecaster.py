@@ -7,16 +7,18 @@ from pipeline.scenario import ModelSettings
 
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "simple_rnn": keras.layers.SimpleRNN}
 
-HIDDEN, FOLLOWING = ("hidden_of_state", "hidden_of_features"), "following"  # layers by name
+HIDDEN, FOLLOWING, TRUST = ("hidden_of_state", "hidden_of_features"), "following", "trust"  # layers by name
+FIRST_TRUST = 1.0  # its bias: .73 at first, so that the forecasts are learned before any is given up
 
 
 def build_forecaster(settings: ModelSettings, encoding: FeatureEncoding) -> keras.Model:
-    """(batch, timesteps, features) -> [forecast (.., leads * targets), following (.., measured), quantiles ..].
+    """(batch, timesteps, features) -> [forecast (.., leads * targets), following (.., measured), quantiles .., trust].
 
     All in standard deviations. `following` forecasts the next reading of every channel: a missing reading is
     replaced by it on the device. Of the quantiles, each like the forecast, there are as many as the encoding has. A
     hidden layer sees the features beside the state: what was measured a week ago is a forecast already, also on a level
-    that no state has ever seen.
+    that no state has ever seen. `trust`, like the forecast and of an anomaly detector only, is what each residual of it
+    counts, 0 to 1.
     """
     features = keras.Input((None, encoding.width), name="features")
     state = CELLS[settings.cell](settings.units, return_sequences=True, name=settings.cell)(features)
@@ -29,7 +31,11 @@ def build_forecaster(settings: ModelSettings, encoding: FeatureEncoding) -> kera
     forecast = keras.layers.Dense(encoding.outputs, name="forecast")(seen)
     following = keras.layers.Dense(encoding.measured, name=FOLLOWING)(state)
     quantiles = [keras.layers.Dense(encoding.outputs, name=quantile_name(q))(seen) for q in encoding.quantiles]
-    return keras.Model(features, [forecast, following, *quantiles], name=f"{settings.cell}_forecaster")
+    trust = []
+    if settings.trust:
+        bias = keras.initializers.Constant(FIRST_TRUST)
+        trust = [keras.layers.Dense(encoding.outputs, "sigmoid", bias_initializer=bias, name=TRUST)(state)]
+    return keras.Model(features, [forecast, following, *quantiles, *trust], name=f"{settings.cell}_forecaster")
 
 
 def quantile_name(quantile: float) -> str:

@@ -14,16 +14,16 @@ def fit_stream_score(
     model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
 ) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
-    residuals, readings = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
-    return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings)
+    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
+    return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings, trusts)
 
 
 def training_residuals(
     model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray] | None]:
     """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before.
 
-    Beside them the readings; missing: NaN in both.
+    Beside them the readings; missing: NaN in both. And what each residual counts, where the model says that.
 
     Of the streams whose normal run is longer than the warm-up and the lead.
     """
@@ -34,13 +34,14 @@ def training_residuals(
     features = np.zeros((len(normal), longest, encoding.width), np.float32)
     for i, (stream, x) in enumerate(zip(streams, normal, strict=True)):
         features[i, : len(x)] = fill_missing(encoding.encode(x, *statistics(stream.name)))
-    forecasts = model.predict(features, verbose=0)[0]
+    forecasts, _, *trust = model.predict(features, verbose=0)
     residuals, judged = [], []
     for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
         judged.append(readings[warmup + lead :])
         residuals.append(judged[-1] - forecast[warmup : len(x) - lead])
-    return residuals, judged
+    trusts = [part[warmup : len(x) - lead] for x, part in zip(normal, *trust, strict=True)] if trust else None
+    return residuals, judged, trusts
 
 
 def _normal_run(stream: RecordedStream) -> np.ndarray:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_models.anomaly_score import AnomalyScore
 from keras_models.choose_cell import FIRST, CellChoice, Run, choose_cell, print_cells
 from keras_models.feature_encoding import FeatureEncoding, fit_encoding
-from keras_models.fit_model import fit_model, write_history, write_summary
+from keras_models.fit_model import beside_trust, fit_model, write_history, write_summary
 from keras_models.forecast_intervals import fit_intervals, save_intervals
 from keras_models.forecaster import build_forecaster
 from keras_models.model_folder import save_model, seed_everything, start_clean
@@ -79,8 +79,9 @@ def _attempt(
 ) -> Run:
     """A forecaster trained on the first batches, judged on the second."""
     model = build_forecaster(settings, encoding)
+    trained = beside_trust(model) if settings.trust else model
     history = fit_model(
-        model,
+        trained,
         *batches,
         epochs=settings.epochs,
         rate=settings.learning_rate,
@@ -90,9 +91,10 @@ def _attempt(
         logs=logs,
         loss=settings.loss,
         quantiles=encoding.quantiles,
+        trust=settings.trust,
     )
     metric = (settings.auto or CellRace()).metric
-    error = validation_error(metric, model, batches[1], scenario.windows.warmup)
+    error = validation_error(metric, trained if metric == "loss" else model, batches[1], scenario.windows.warmup)
     return Run(settings, model, tuple(history), error)
 
 

@@ -241,6 +241,7 @@ class ModelSettings:
 
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
     `loss`: the mean "absolute" error, or the "geometric" mean over the targets of their mean squared errors.
+    `trust`: the network also says how far each of its forecasts can be trusted, and residuals count by that.
     """
 
     cell: str = entry(toml.choice(*CELLS, "auto"))
@@ -252,6 +253,7 @@ class ModelSettings:
     weight_decay: float = entry(toml.number(0.0), default=0.0)
     hidden: int | None = entry(toml.whole(1), default=None)
     loss: str = entry(toml.choice("absolute", "geometric"), default="absolute")
+    trust: bool = entry(toml.flag, default=False)
     auto: CellRace | None = entry(toml.table_of(CellRace), default=None)
 
 

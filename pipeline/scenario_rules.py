@@ -213,9 +213,11 @@ def _threshold(anomaly: Anomaly, place: Place) -> None:
 
 
 def _model(scenario: Scenario, place: Place) -> None:
-    cell = scenario.model.cell
+    cell, anomaly = scenario.model.cell, scenario.anomaly
     if scenario.model.auto is not None and cell != "auto":
         raise place.at("model.auto").error(f'goes with cell = "auto" only, got cell = "{cell}"; remove it')
+    if scenario.model.trust and (scenario.model.loss != "geometric" or anomaly is None or anomaly.recentre is None):
+        raise place.at("model.trust").error('goes with model.loss = "geometric" and anomaly.recentre; remove it')
 
 
 def _quantization(scenario: Scenario, place: Place) -> None:

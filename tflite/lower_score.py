@@ -19,11 +19,12 @@ class ScoreGraph(ShellOperators):
         self.score, self.channels, self.first = score, channels, first + score.settle
         self.centre = None  # (1, channels), the usual residual after this step; None: none is learned
 
-    def outputs(self, readings: str, due: str) -> list[tuple[str, str]]:
+    def outputs(self, readings: str, due: str, trust: str | None = None) -> list[tuple[str, str]]:
         """Outputs `score` (1, 1) and, where asked for, `alarm` (1, 1), 0 or 1, and `contributions` (1, channels).
 
         Args:
             readings: (1, channels) standardized. due: (1, channels) the forecasts made for them.
+            trust: (1, channels) what their residuals count; None: all the same.
         """
         memory = self.score.recentre or 0
         residual = self._op("SUB", [readings, due], "residual", self.channels)
@@ -32,6 +33,8 @@ class ScoreGraph(ShellOperators):
         if memory:
             centre = self._tensor("previous_centre", self.channels)
             residual = self._op("SUB", [residual, centre], "off_centre", self.channels)
+        if trust:
+            residual = self._op("MUL", [residual, trust], "trusted_residual", self.channels)
         parts = self._squares(self._smoothed(residual, scored))
         if self.score.repeats is not None:
             parts = self._op("ADD", [parts, self._still(readings, scored)], "contributions", self.channels)

@@ -53,14 +53,14 @@ class SensorGraph(ShellOperators):
         if self.encoding.lags:
             self.past = PastGraph(self.builder, self.encoding, self._picked(readings, self.encoding.targets, "targets"))
         features = self._features(readings, calendar)
-        forecast, following, *quantiles = lower_model(
+        forecast, following, *more = lower_model(
             self.builder,
             self.model,
             {self.model.inputs[0]._keras_history.operation.name: features},
             state=self.state,
         )
         scored = None if self.score is None else self._score_graph(forecast)
-        outputs = self._scored(scored, readings, forecast) if scored else self._forecasts(forecast, quantiles)
+        outputs = self._scored(scored, readings, forecast, *more) if scored else self._forecasts(forecast, more)
         following = self._following(following, calendar)
         if scored and scored.centre and not set(self.encoding.targets) & set(self.encoding.read):
             following = self._as_usual(following, scored.centre)
@@ -235,14 +235,15 @@ class SensorGraph(ShellOperators):
         enc, channels = self.encoding, self.builder.width(forecast)
         return ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
 
-    def _scored(self, graph: ScoreGraph, readings: str, forecast: str) -> list[tuple[str, str]]:
+    def _scored(self, graph: ScoreGraph, readings: str, forecast: str, *trust: str) -> list[tuple[str, str]]:
         """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""
         enc = self.encoding
         self.output_form = {"score": {"unit": "1", "quantum": None}}
         if self.score.contributions:
             self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
         due = dequantize(self.builder, self._pending(forecast))
-        return graph.outputs(self._picked(readings, enc.targets, "targets"), due)
+        trust = (dequantize(self.builder, self._pending(part, "trust_")) for part in trust)
+        return graph.outputs(self._picked(readings, enc.targets, "targets"), due, *trust)
 
     def _picked(self, readings: str, columns: tuple[int, ...], name: str) -> str:
         """These of the readings: all, a stretch cut out without arithmetic, or picked by a matrix."""
@@ -267,23 +268,23 @@ class SensorGraph(ShellOperators):
         matrix = self._constant(f"chosen_{name}", chosen)
         return self._op("BATCH_MATMUL", [readings, matrix], name, len(chosen), adjY=True)
 
-    def _pending(self, forecast: str) -> str:
-        """The forecast made `lead` steps ago for now; a shift register of forecasts is part of the state."""
+    def _pending(self, forecast: str, of: str = "") -> str:
+        """The forecast, or what is said `of` it, made `lead` steps ago for now: a shift register among the states."""
         builder, channels, lead = self.builder, self.builder.width(forecast), self.encoding.leads[0]
         if not lead:
             return forecast
         affine = builder.affine(forecast)
-        before = self._tensor("previous_pending", lead * channels, affine)
+        before = self._tensor(f"{of}previous_pending", lead * channels, affine)
         sizes = [channels, (lead - 1) * channels] if lead > 1 else None
-        due = self._tensor("due", channels, affine) if sizes else before
+        due = self._tensor(f"{of}due", channels, affine) if sizes else before
         after = forecast
         if sizes:
-            kept = self._tensor("kept", sizes[1], affine)
+            kept = self._tensor(f"{of}kept", sizes[1], affine)
             axis = builder.constant("axis", np.array(1, np.int32))
             sizes = builder.constant("due_and_kept", np.array(sizes, np.int32))
             builder.op("SPLIT_V", [before, sizes, axis], [due, kept], numSplits=2)
             after = builder.op(
-                "CONCATENATION", [kept, forecast], self._tensor("pending", lead * channels, affine), axis=1
+                "CONCATENATION", [kept, forecast], self._tensor(f"{of}pending", lead * channels, affine), axis=1
             )
-        self._state("pending", before, after)
+        self._state(f"{of}pending", before, after)
         return due

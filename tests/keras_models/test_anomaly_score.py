@@ -49,6 +49,23 @@ def test_the_channel_that_is_off_contributes_most():
     assert score.judge(10 * np.eye(3))["contributions"].argmax(axis=1).tolist() == [0, 1, 2]
 
 
+def test_a_residual_counts_by_its_trust():
+    """Where the network says that it cannot know, nothing is off; the whitening is of what counts."""
+    rng = np.random.default_rng(5)
+    trust = np.where(rng.random((3000, 2)) < 0.5, 0.01, 1.0)
+    residuals = rng.normal(size=(3000, 2)) / trust
+    off = recentred(residuals, 50, trust)
+    centre = 0.0
+    for t in range(60):  # the first channel by hand
+        assert off[t, 0] == pytest.approx(trust[t, 0] * (residuals[t, 0] - centre))
+        centre += off[t, 0] / min(t + 1, 51)
+    score = fit_score([residuals], Anomaly(ewma=1.0, false_alarm_share=0.01, recentre=50), 1.0, trusts=[trust])
+    alarms = score.judge(residuals, trust=trust)["score"][51:] >= 1
+    assert alarms.mean() == pytest.approx(0.01, abs=0.005)
+    for trusted in (True, False):
+        assert alarms[trust[51:].min(axis=1) > 0.5 if trusted else trust[51:].max(axis=1) < 0.5].mean() < 0.03
+
+
 def test_the_share_of_false_alarms_is_what_was_asked_for():
     streams = [correlated(seed=1), correlated(500, seed=2)]
     score = fitted(streams, ewma=0.3, false_alarm_share=0.02)

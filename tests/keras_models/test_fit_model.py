@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_models.fit_model import fit_model, masked_geometric, masked_mae, masked_pinball, write_history
+from keras_models.fit_model import (
+    beside_trust,
+    fit_model,
+    masked_geometric,
+    masked_mae,
+    masked_pinball,
+    masked_trusted,
+    write_history,
+)
 
 NAN = np.nan
 
@@ -36,6 +44,45 @@ def test_what_a_loss_learns(tmp_path, loss, learned):
     options = dict(epochs=60, rate=0.05, patience=60, warmup=0, weight_decay=0.0, logs=tmp_path)
     fit_model(model, batches, batches, loss=loss, **options)
     assert float(model.predict_on_batch(np.zeros((1, 1, 1)))[0].item()) == pytest.approx(learned, abs=0.02)
+
+
+def test_trusted_loss_by_hand():
+    """Window by window a tenth of the mean error stays; log mean (trust error)^2 less mean log trust^2, by output."""
+    rng = np.random.default_rng(4)
+    truth, forecast = rng.normal(size=(2, 3, 7, 2)).astype(np.float32)
+    trust = rng.uniform(0.1, 0.9, size=(3, 7, 2)).astype(np.float32)
+    truth[0, 4:, 0], truth[1, 5, 1], truth[2, :, 0] = NAN, NAN, NAN
+    likelihoods = []
+    for output in range(2):
+        weighted, logs = [], []
+        for window in range(3):
+            steps = [t for t in range(2, 7) if np.isfinite(truth[window, t, output])]
+            errors = [float(truth[window, t, output] - forecast[window, t, output]) for t in steps]
+            for t, error in zip(steps, errors, strict=True):
+                moved, gate = error - 0.9 * sum(errors) / len(errors), float(trust[window, t, output])
+                weighted.append((gate * moved) ** 2 + 1e-4 * gate**2)
+                logs.append(np.log(gate**2))
+        likelihoods.append(np.log(np.mean(weighted)) - np.mean(logs))
+    outputs = np.concatenate([forecast, trust], axis=-1)
+    expected = pytest.approx(np.exp(np.mean(likelihoods)), rel=1e-4)
+    assert float(masked_trusted(2)(truth, outputs)) == expected
+    assert float(masked_trusted(2)(truth, outputs / np.float32([1, 1, 2, 2]))) == expected, "what counts is the change"
+    assert float(masked_trusted(2)(truth * NAN, outputs)) == 0
+
+
+def test_trust_is_learned_where_the_forecast_can_know(tmp_path):
+    """Noise of 1 in windows whose feature is 1 and of .1 where it is 0: the trust of these steps is as 1 to 10."""
+    x = keras.Input((None, 1))
+    heads = [keras.layers.Dense(1, name="forecast")(x), keras.layers.Dense(1, name="following")(x),
+             keras.layers.Dense(1, "sigmoid", name="trust")(x)]  # fmt: skip
+    model, rng = keras.Model(x, heads), np.random.default_rng(0)
+    features = np.repeat(rng.integers(0, 2, size=(64, 1, 1)), 50, axis=1).astype(np.float32)
+    truth = (rng.normal(size=features.shape) * np.where(features > 0, 1.0, 0.1)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((features, (truth, truth))).batch(16)
+    options = dict(epochs=150, rate=0.05, patience=150, warmup=0, weight_decay=0.0, logs=tmp_path)
+    fit_model(beside_trust(model), batches, batches, loss="geometric", trust=True, **options)
+    known, unknown = model.predict_on_batch(np.float32([[[0.0], [1.0]]]))[2][0, :, 0]
+    assert known / unknown == pytest.approx(10, rel=0.1)
 
 
 def test_pinball_by_hand():

@@ -20,7 +20,7 @@ def recorded(name, parts, seed):
 
 def zero_forecasts(features, verbose):
     """A model that forecasts the mean: its residuals are the standardized readings."""
-    return [np.zeros((*features.shape[:2], 2), np.float32)]
+    return [np.zeros((*features.shape[:2], 2), np.float32)] * 2
 
 
 def test_the_normal_run_of_every_stream_that_is_long_enough():
@@ -28,7 +28,21 @@ def test_the_normal_run_of_every_stream_that_is_long_enough():
     long = recorded("a", ["train"] * 20 + ["embargo"] * 3 + ["validation"] * 10 + ["embargo"] * 4 + ["test"] * 9, 1)
     streams = [recorded("0", ["test"] * 50, 2), long, recorded("b", ["train"] * (5 + LEAD), 3)]
     model = SimpleNamespace(predict=zero_forecasts)
-    ((residuals,), (readings,)) = training_residuals(model, PLAIN, {}, streams, warmup=5)
+    (residuals,), (readings,), trusts = training_residuals(model, PLAIN, {}, streams, warmup=5)
+    assert trusts is None
     mean, std = np.array(PLAIN.mean), np.array(PLAIN.std)
     expected = ((long.x[5 + LEAD : 33, :2] - mean) / std)[:, list(PLAIN.targets)]
     np.testing.assert_allclose(residuals, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_trust_stands_beside_the_residual_of_its_forecast():
+    """The model trusts each step by its number: that of a residual is of the forecast made `lead` steps before."""
+    stream = recorded("a", ["train"] * 25, 1)
+
+    def predict(features, verbose):
+        steps = np.tile(np.arange(features.shape[1], dtype=np.float32)[None, :, None], (1, 1, 2))
+        return [0 * steps, steps, steps]
+
+    (residuals,), _, (trust,) = training_residuals(SimpleNamespace(predict=predict), PLAIN, {}, [stream], warmup=5)
+    assert trust.shape == residuals.shape
+    np.testing.assert_array_equal(trust[:, 0], np.arange(5, 25 - LEAD))

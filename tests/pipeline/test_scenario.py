@@ -166,6 +166,21 @@ def test_quantiles_need_the_loss_of_the_median(job):
         job.scenario(three, geometric)
 
 
+def test_trust_needs_a_likelihood_and_a_learned_centre(job):
+    """A scenario that forecasts, one whose loss is none, and one whose level nothing takes out."""
+    trust, geometric = ("units =", "trust = true\nunits ="), ("units =", 'loss = "geometric"\nunits =')
+    task = ('task = "forecast"', 'task = "anomaly"')
+    section = ("[model]", "[anomaly]\newma = 0.1\nfalse_alarm_share = 0.01\nrecentre = 9\n[model]")
+    leads = ("leads = [1, 2]", "leads = [1, 1]")
+    assert job.scenario(trust, geometric, task, section, leads).model.trust
+    assert not job.scenario(geometric).model.trust
+    without = (section[0], section[1].replace("recentre = 9\n", ""))
+    for changes in ((trust, geometric), (trust, task, section, leads), (trust, geometric, task, without, leads)):
+        with pytest.raises(UserError, match='model.trust: goes with model.loss = "geometric" and') as error:
+            job.scenario(*changes)
+        assert "\n" not in str(error.value)
+
+
 def test_split_by_time_must_be_in_order(job):
     rows = 'by = "rows"\ntrain = 45\nvalidation = 15'
     times = 'by = "time"\nvalidation = {}\ntest = {}'

@@ -8,12 +8,14 @@ import numpy as np
 CLIP = 5.0  # the documented limit of a standardized reading
 
 
-def forecaster(encoding, units: int = 6, seed: int = 0) -> keras.Model:
-    """An untrained network with the two heads a sensor graph expects; outputs of about one standard deviation."""
+def forecaster(encoding, units: int = 6, seed: int = 0, trust: bool = False) -> keras.Model:
+    """An untrained network with the heads a sensor graph expects; outputs of about one standard deviation."""
     x = keras.Input((None, encoding.width), name="features")
     state = keras.layers.GRU(units, return_sequences=True, name="gru")(x)
     heads = [keras.layers.Dense(encoding.lead_count * len(encoding.targets), name="forecast")(state),
              keras.layers.Dense(encoding.measured, name="following")(state)]
+    if trust:
+        heads.append(keras.layers.Dense(len(encoding.targets), "sigmoid", name="trust")(state))
     model, rng = keras.Model(x, heads, name="net"), np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(rng.normal(0, 0.3 if weight.name == "bias" else 1 / np.sqrt(weight.shape[0]), weight.shape))
@@ -30,7 +32,7 @@ class SensorOracle:
         self.state = np.zeros((1, model.get_layer("gru").units), np.float32)
         self.previous = np.zeros(self.measured + calendars)
         self.first = [[] for _ in range(self.measured)]
-        self.pending = deque([np.zeros(len(encoding.targets))] * encoding.leads[0])
+        self.pending = deque([(np.zeros(len(encoding.targets)), 0.0)] * encoding.leads[0])
         self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
         self.centre, self.before, self.repeats = np.zeros((3, len(encoding.targets)))
         self.over, self.hold = 0, 0
@@ -64,7 +66,11 @@ class SensorOracle:
         self.previous = np.concatenate([following, values[m:] + np.array(enc.advance)])
         if self.score is None:
             return self.real(forecast)
-        said = self.alarm(readings[list(enc.targets)], forecast)
+        trust = 1.0
+        if len(self.model.outputs) == 3:
+            head = self.model.get_layer("trust")
+            trust = 1 / (1 + np.exp(-(np.asarray(output) @ np.asarray(head.kernel) + np.asarray(head.bias))[0]))
+        said = self.alarm(readings[list(enc.targets)], forecast, trust)
         if self.score.recentre and enc.inputs is not None and not set(enc.inputs) & set(enc.targets):
             self.previous[list(enc.targets)] += self.centre  # what this machine would say
         return said
@@ -75,11 +81,12 @@ class SensorOracle:
         real = lead_by_lead * np.array(enc.std)[list(enc.targets)] + np.array(enc.mean)[list(enc.targets)]
         return (np.maximum(real, 0) if enc.non_negative else real).reshape(-1)
 
-    def alarm(self, readings, forecast):
+    def alarm(self, readings, forecast, trust):
         """Score, alarm where it is more than that, and contributions where asked for, side by side."""
         score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0) + self.score.settle
-        self.pending.append(forecast)
-        residual = readings - self.pending.popleft() - self.centre
+        self.pending.append((forecast, trust))
+        forecast, trust = self.pending.popleft()
+        residual = (readings - forecast - self.centre) * trust
         self.age += 1
         memory = score.recentre or 0
         number = min(max(self.age - first, 0), memory + 1)

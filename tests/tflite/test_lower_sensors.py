@@ -234,6 +234,49 @@ def test_every_part_of_a_score(way, part, encoding):
     assert_close(run(float_model(net, encoding, score), xs, way), expected)
 
 
+@pytest.mark.parametrize("way", [*WAYS, "c"])
+@pytest.mark.parametrize(("lead", "part"), [(0, "contributions"), (0, "all"), (3, "all")])
+def test_residuals_count_by_the_trust_of_the_network(way, lead, part):
+    """That which was said with the forecast; a reading that is missing or stands still is treated as without."""
+    roles = {} if lead else {"inputs": (0,), "targets": (1, 2)}
+    encoding = dataclasses.replace(PUMP, leads=(lead, lead), **roles)
+    channels, parts = len(encoding.targets), dict(PARTS[part])
+    if "repeats" in parts:
+        parts["repeats"] = parts["repeats"][-channels:]
+    whitening = tuple(tuple(4 * value for value in row[-channels:]) for row in SCORE3.whitening[-channels:])
+    score = AnomalyScore(0.2, whitening, **parts)
+    net, xs = forecaster(encoding, trust=True), stuck_stream()
+    expected = SensorOracle(net, encoding, score).run(xs)
+    assert (expected[:, 0] >= 1).any()
+    ours = run(float_model(net, encoding, score), xs, WAYS.get(way, {"runtime": way}))
+    assert_close(ours, expected)
+
+
+def test_trust_is_forgotten_at_a_reset(way):
+    encoding = dataclasses.replace(PUMP, leads=(2, 2))
+    xs, net = missing_some(pump_stream(60)), forecaster(encoding, trust=True)
+    runtime = load_model(float_model(net, encoding, dataclasses.replace(SCORE3, **PARTS["all"])), **way)
+    first = [side_by_side(runtime.step(x)) for x in xs]
+    runtime.reset()
+    np.testing.assert_array_equal([side_by_side(runtime.step(x)) for x in xs], first)
+
+
+def test_integer_trust_is_the_same_in_every_runtime():
+    """int8 products and an int16 state, as shipped; near the numbers of the real network."""
+    encoding = dataclasses.replace(PUMP, leads=(0, 0), inputs=(0,), targets=(1, 2))
+    score = AnomalyScore(0.2, ((0.5, 0.0), (0.0, 0.4)), recentre=12, contributions=True)
+    net, xs = forecaster(encoding, trust=True), pump_stream(300)
+    twin = quantize_aware(net, state_dtype="int16")
+    calibrate(twin, [encoding.encode(pump_stream(500, seed=7))[None]])
+    model = convert(twin, encoding=encoding, score=score).tflite
+    ways = {"runtime": "tflm"}, {"kernels": "reference"}, {"runtime": "c"}
+    tflm, litert, c = (run(model, xs, way) for way in ways)
+    assert_close(litert, tflm)
+    assert_close(c, tflm)
+    expected = SensorOracle(net, encoding, score).run(xs)
+    np.testing.assert_allclose(tflm[:, 0], expected[:, 0], rtol=0, atol=0.05 * expected[:, 0].max())
+
+
 def test_parts_a_score_does_not_use_cost_nothing():
     net = forecaster(PUMP)
     plain, full = (len(float_model(net, PUMP, dataclasses.replace(SCORE3, **part))) for part in ({}, PARTS["all"]))

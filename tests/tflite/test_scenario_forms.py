@@ -23,13 +23,13 @@ LATER = (
     ("cycles = [24.0]", 'cycles = [24.0]\nahead = "3h"'),
     ("[budgets]\n", "[budgets]\nnrmse = 3.0\ncoverage_gap = 1.0\nmetric_points = 1.0\n"),
 )
-GEOMETRIC = ("units = 4", 'units = 4\nloss = "geometric"')
+TRUST = (("units = 4", 'units = 4\nloss = "geometric"\ntrust = true'), ("[anomaly]\n", "[anomaly]\nrecentre = 20\n"))
 # By cell: maker, [quantization], name of the form, bytes of the states: 4 units of int8 or int16, the LSTM's cell state
 # in int16, 3 reals that stand for missing readings, and the 23 that lags reach back to.
 ROADS = {
     "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12),
     "gru": (forecast_scenario, WIDE_STATE, "int8_state16", 8 + 12 + 4 * 23, *LATER),
-    "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None, GEOMETRIC),
+    "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None, *TRUST),
 }
 
 
