@@ -53,6 +53,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     score = load_score(folder / "score.json") if scenario.anomaly else None
 
     def tried(form: NumericForm) -> Trial:
+        seed_everything(scenario.seed)  # and batches of its own: the same model whatever was tried before
         batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
         return attempt(scenario, float_model, score, form, batches, logs / form.name)
 
@@ -85,13 +86,8 @@ def attempt(
     batches: tuple[tf.data.Dataset, tf.data.Dataset],
     logs: Path,
 ) -> Trial:
-    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays.
-
-    Args:
-        batches: of training and of validation, not yet read: the same model whatever was tried before.
-    """
+    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays."""
     settings, warmup = scenario.quantization, scenario.windows.warmup
-    seed_everything(scenario.seed)
     train, validation = batches
     try:
         qat = quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from keras_models.feature_encoding import load_encoding
 from keras_models.finetune_qat import attempt
-from keras_models.model_folder import load_model
+from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
 from keras_models.shard_dataset import training_batches
 from keras_models.trained_cell import with_trained_cell
@@ -44,6 +44,7 @@ def long_run(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
+    seed_everything(scenario.seed)
     batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
     wide = attempt(scenario, plain, None, NumericForm("int16"), batches, folder / "logs" / "long_run")
     shipped = read_artifact(folder / "tflite")
