@@ -12,7 +12,7 @@ from tflite.phone.recording import Recording
 from tflite.phone.replay import replay
 from tflite.runtimes import load_model
 
-# Bins beside those in which a score that learns its machine is silent (`anomaly.recentre`).
+# Bins beside those in which a score that learns its machine is silent (`anomaly.settle`, `anomaly.recentre`).
 BINS = {"anomaly": 3000, "forecast": 504}
 BEFORE_FAULT = 900
 # Where rows or readings are lost, as shares of those bins: a gap; after the silence a hole that is bridged, a silent
@@ -54,7 +54,8 @@ def demo_recording(scenario: Scenario, artifact: Artifact, dataset_folder) -> Re
 
 def _silent_bins(scenario: Scenario) -> int:
     """Bins after a reset without a score."""
-    return (scenario.anomaly.recentre or 0) if scenario.task == "anomaly" else 0
+    anomaly = scenario.anomaly
+    return anomaly.settle + (anomaly.recentre or 0) if anomaly else 0
 
 
 def _pieces(scenario: Scenario, streams: Iterator[RecordedStream]) -> Iterator[RecordedStream]:
