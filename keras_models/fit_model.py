@@ -44,7 +44,7 @@ def fit_model(
     """
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(train) * epochs, alpha=LAST_RATE)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
-    losses = [LOSSES[loss](warmup)] * (len(model.outputs) - len(quantiles))
+    losses = [LOSSES[loss](warmup)] * (len(train.element_spec[1]) - len(quantiles))  # a target for each output
     losses += [masked_pinball(quantile, warmup) for quantile in quantiles]
     if trust:
         losses[0] = masked_trusted(warmup)
