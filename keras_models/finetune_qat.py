@@ -108,9 +108,12 @@ def attempt(
 
 
 def finetune(
-    scenario: Scenario, model: keras.Model, batches: Sequence[tf.data.Dataset], logs: Path
+    scenario: Scenario, model: keras.Model, batches: Sequence[tf.data.Dataset], logs: Path, trust: bool = False
 ) -> list[dict[str, float]]:
-    """Trains on the first batches as the scenario says of fine-tuning, judged on the second; a record per epoch."""
+    """Trains on the first batches as the scenario says of fine-tuning, judged on the second; a record per epoch.
+
+    `trust`: of `fit_model`, where the batches hold the truth and no teacher says what to trust.
+    """
     settings = scenario.quantization
     return fit_model(
         model,
@@ -123,6 +126,7 @@ def finetune(
         logs=logs,
         loss=scenario.model.loss,
         quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
+        trust=trust,
     )
 
 

@@ -103,9 +103,7 @@ def masked_geometric(warmup: int):
         known = tf.math.is_finite(truth)
         squares = tf.reduce_sum(tf.square(tf.where(known, truth - forecast, 0.0)), axis=(0, 1))
         count = tf.reduce_sum(tf.cast(known, tf.float32), axis=(0, 1))
-        logs = tf.where(count > 0, tf.math.log(squares / tf.maximum(count, 1.0) + LEAST_SQUARE), 0.0)
-        outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
-        return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
+        return _geometric_mean(tf.math.log(squares / tf.maximum(count, 1.0) + LEAST_SQUARE), count)
 
     return loss
 
@@ -131,11 +129,16 @@ def masked_trusted(warmup: int):
             tf.reduce_sum(part * counted, axis=(0, 1)) / tf.maximum(count, 1.0)
             for part in (squares, tf.math.log(tf.square(trust) + TINY))
         )
-        logs = tf.where(count > 0, tf.math.log(squares + TINY) - logs, 0.0)
-        outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
-        return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
+        return _geometric_mean(tf.math.log(squares + TINY) - logs, count)
 
     return loss
+
+
+def _geometric_mean(logs: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Over the outputs with a known target, of what has these logarithms (outputs,); 0 where there is none."""
+    logs = tf.where(count > 0, logs, 0.0)
+    outputs = tf.reduce_sum(tf.cast(count > 0, tf.float32))
+    return tf.where(outputs > 0, tf.exp(tf.reduce_sum(logs) / tf.maximum(outputs, 1.0)), 0.0)
 
 
 LOSSES = {"absolute": masked_mae, "geometric": masked_geometric}  # by [model] loss

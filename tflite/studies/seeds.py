@@ -17,6 +17,7 @@ from keras_models.anomaly_score import AnomalyScore
 from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
 from keras_models.finetune_qat import finetune, forecast_loss, taught_by
+from keras_models.fit_model import beside_trust
 from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
@@ -69,7 +70,8 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
     judge = _judge(one.scenario, one.encoding, one.dataset, one.streams)
     control = keras.models.clone_model(one.plain)
     control.set_weights(one.plain.get_weights())
-    one.finetune(control, one.batches)
+    trust = one.scenario.model.trust
+    one.finetune(beside_trust(control) if trust else control, one.batches, trust)
     plain = one.artifact(one.plain)
     figures = judge({"float": plain, "ptq": one.artifact(control)}, {"float": "float32", "ptq": "control"})
     for form in FORMS:
@@ -99,9 +101,9 @@ class _Seed:
         self.plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
         self.score = self._fitted(self.plain)
 
-    def finetune(self, model: keras.Model, parts) -> None:
+    def finetune(self, model: keras.Model, parts, trust: bool = False) -> None:
         seed_everything(self.scenario.seed)
-        finetune(self.scenario, model, parts, self.logs)
+        finetune(self.scenario, model, parts, self.logs, trust)
 
     def artifact(self, model: keras.Model) -> Artifact:
         shell = self.encoding

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from tiny_scenarios import anomaly_scenario, run_stages
 
 import edgernn
 from keras_models.numeric_form import NumericForm
@@ -19,3 +20,18 @@ def test_a_row_for_each_form(built_forecast, monkeypatch, capsys):
     assert record["int8, kept"] in (record["int8, calibrated"], record["int8, fine-tuned"])
     assert np.isfinite(list(record.values())).all()
     assert "int8, kept" in capsys.readouterr().out
+
+
+def test_a_score_with_trust(tmp_path, monkeypatch, recwarn):
+    """The control learns its trust from the truth, the others from the float model's."""
+    monkeypatch.setattr(seeds, "SEEDS", (7,))
+    monkeypatch.setattr(seeds, "FORMS", (NumericForm("int8"),))
+    path = anomaly_scenario(tmp_path)
+    text = path.read_text().replace("[anomaly]\n", "[anomaly]\nrecentre = 20\n")
+    path.write_text(text.replace("units = 4", 'units = 4\nloss = "geometric"\ntrust = true'))
+    built = run_stages(path, tmp_path / "build", ("preprocess",))
+    assert edgernn.main(["seeds", str(path), "--build", str(built.build)]) == 0
+    (record,) = json.loads((built.build / "seeds" / f"{path.stem}.json").read_text())
+    assert {"float32", "control", "int8, calibrated", "int8, fine-tuned", "int8, kept"} <= set(record)
+    assert np.isfinite(list(record.values())).all()
+    assert not [str(one.message) for one in recwarn if "Gradients do not exist" in str(one.message)]
