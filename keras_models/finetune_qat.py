@@ -25,6 +25,8 @@ from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
 ALLOWED_LOSS = 0.01  # relative, where the scenario has no budget `metric_loss`
+# Of the scenario's rate, where activations are int16: little is left to take away, and large steps add more than that.
+INT16_RATE = 0.1
 
 
 def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -114,12 +116,12 @@ def finetune(
 
     `trust`: of `fit_model`, where the batches hold the truth and no teacher says what to trust.
     """
-    settings = scenario.quantization
+    settings, form = scenario.quantization, getattr(model, "form", None)  # a float control has none
     return fit_model(
         model,
         *batches,
         epochs=settings.epochs,
-        rate=settings.learning_rate,
+        rate=settings.learning_rate * (INT16_RATE if form and form.activations == "int16" else 1.0),
         patience=settings.epochs,
         warmup=scenario.windows.warmup,
         weight_decay=scenario.model.weight_decay,
