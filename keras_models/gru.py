@@ -75,10 +75,13 @@ class GruProgram:
         """What does not depend on the state."""
         return op.product("input_gates", x, one="input"), op.product("input_candidate", x, one="input")
 
-    def step(self, op: StepOperators, form: NumericForm, projected: tuple, states: tuple) -> tuple:
-        """The new states, the first of which is the output."""
+    def step(self, op: StepOperators, form: NumericForm, projected: tuple, states: tuple, context=None) -> tuple:
+        """The new states, the first of which is the output.
+
+        `context`: what stands beside the state in its products, in their quantization of it.
+        """
         (h,), bits = states, form.state_bits
-        operand = op.operand(h)
+        operand = op.operand(h) if context is None else op.concat("state_and_context", [op.operand(h), context])
         gates = op.add(
             "gates",
             op.widen("input_gates_wide", projected[0], bits),

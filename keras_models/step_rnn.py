@@ -52,6 +52,11 @@ class StepRNN(StepLayer):
     def units(self) -> int:
         return self.cell_program.units
 
+    @property
+    def operand_width(self) -> int:
+        """Of what the recurrent kernel multiplies."""
+        return self.units
+
     def kernel_initializer(self, features: int) -> str | keras.Initializer:
         """How the kernel begins, for so many inputs."""
         return "glorot_uniform"
@@ -63,7 +68,7 @@ class StepRNN(StepLayer):
             name="kernel", shape=(features, width), initializer=self.kernel_initializer(features)
         )
         self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, width), initializer="orthogonal"
+            name="recurrent_kernel", shape=(self.operand_width, width), initializer="orthogonal"
         )
         shape = self.cell_program.bias_shape()
         self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros") if self.use_bias else None
@@ -98,9 +103,13 @@ class StepRNN(StepLayer):
         return self.quantizers.get("h_operand", self.state_quantizers[0])
 
     def declare(self, declaration, source):
+        states = self.declare_states(declaration)
+        return self._output(declaration, self.step(declaration, self.project(declaration, source), states)[0])
+
+    def declare_states(self, declaration) -> tuple:
         states = self.cell_program.declare_states(declaration, self.form)
         self.state_quantizers = [state.quantizer for state in states]
-        return self._output(declaration, self.step(declaration, self.project(declaration, source), states)[0])
+        return states
 
     def project(self, op, x) -> tuple:
         """What of a step does not depend on the state."""
@@ -111,14 +120,17 @@ class StepRNN(StepLayer):
         return self.cell_program.step(op, self.form, projected, states)
 
     def lower(self, op, source):
-        """One step, its states read from and written to the graph."""
+        return self._output(op, self.lower_step(op, self.project(op, source)))
+
+    def lower_step(self, op, projected):
+        """One step, its states read from and written to the graph; returns the first of the new ones."""
         states = [
             op.state(name, self.units, quantizer)
             for name, quantizer in zip(self.cell_program.states, self.state_quantizers, strict=True)
         ]
-        new = self.step(op, self.project(op, source), states)
+        new = self.step(op, projected, states)
         op.keep(self.cell_program.states, states, new)
-        return self._output(op, new[0])
+        return new[0]
 
     def call(self, inputs, mask=None, training=None):
         op = self.operators(training)

@@ -9,6 +9,7 @@ from keras_models.numeric_form import NumericForm
 from keras_models.step_layers import StepAdd, StepDense, StepInput, StepLayer
 from keras_models.translation.shared_table import SharedTable, StepTied, StepTokens
 from keras_models.translation.step_attention import StepAttention, StepMemory
+from keras_models.translation.step_context import StepContext
 from keras_models.translation.step_decoder import StepDecoder
 from keras_models.translation.step_encoder import StepEncoder
 from pipeline.text.unigram import END, PAD, START, UNKNOWN
@@ -24,7 +25,8 @@ class Translator(keras.Model):
     leaves the decoder is int16 in the integer forms: scores of int8 would tie.
 
     Args:
-        attention: the decoder also looks back at what the encoder kept of each sub-word (`step_attention`).
+        attention: the decoder looks back at what the encoder kept of each sub-word (`step_attention`), instead of being
+            given one context of them all (`step_context`).
         form: of both recurrent layers: the numbers they compute with, or its fields.
         dropout: of what the recurrent layers read and what the decoder puts out.
     """
@@ -50,37 +52,41 @@ class Translator(keras.Model):
         self.built = True
 
     def _encoder(self) -> keras.Model:
-        """Sub-words -> [the state after the last of them, (batch, units)]; with attention also what is kept of each,
-        (batch, timesteps, embedding).
+        """Sub-words -> [the state after the last of them, (batch, units), and the context, (batch, embedding)]; with
+        attention instead of the context what is kept of each sub-word, (batch, timesteps, embedding).
         """
         source = keras.Input((None,), dtype="int32", name="source")
         x = StepTokens(self.form, self.table, padded=True, name="source_tokens")(source)
         x = layers.Dropout(self.dropout, seed=self.seed, name="source_dropout")(x)
         h = StepEncoder(self.form, "gru", self._cell, return_sequences=self.attention, name="encoder_gru")(x)
         if not self.attention:
-            return keras.Model(source, [h], name="encoder")
+            return keras.Model(source, [h, StepContext(self.form, self.embedding, name="context")(h)], name="encoder")
         memory = StepMemory(self.form, self.embedding, name="memory")(h)
         return keras.Model(source, [h[:, -1], memory], name="encoder")
 
     def _decoder(self) -> keras.Model:
-        """Sub-words, first state -> scores, and the state after each, (batch, timesteps, units). With attention it is
-        also given what the encoder kept, and of how many sub-words, (batch, 1).
+        """Sub-words, first state and context -> scores, and the state after each with the context beside it. With
+        attention it is given what the encoder kept instead of a context, and of how many sub-words, (batch, 1).
         """
         target = keras.Input((None,), dtype="int32", name="target")
         state = keras.Input((self.units,), name="state")
-        kept = [keras.Input((None, self.embedding), name="kept"), keras.Input((1,), name="filled")] * self.attention
         x = StepTokens(self.form, self.table, name="target_tokens")(target)
         x = layers.Dropout(self.dropout, seed=self.seed + 1, name="target_dropout")(x)
-        h = StepDecoder(self.form, "gru", self._cell, return_sequences=True, name="decoder_gru")([x, state])
+        if self.attention:
+            given = [keras.Input((None, self.embedding), name="kept"), keras.Input((1,), name="filled")]
+        else:
+            given = [keras.Input((self.embedding,), name="given")]
+        read = [x, state] if self.attention else [x, state, *given]
+        h = StepDecoder(self.form, "gru", self._cell, return_sequences=True, name="decoder_gru")(read)
         y = layers.Dropout(self.dropout, seed=self.seed + 2, name="output_dropout")(h)
         narrow = StepDense(self.wide, self.embedding, name="narrow")(y)
         if self.attention:
             query = StepDense(self.wide, self.embedding, name="query")(y)
-            context = StepInput(self.wide, name="context")(StepAttention(name="attention")([query, *kept]))
+            context = StepInput(self.wide, name="looked_at")(StepAttention(name="attention")([query, *given]))
             looked_up = StepDense(self.wide, self.embedding, use_bias=False, name="looked_up")(context)
             narrow = StepAdd(self.wide, name="together")([narrow, looked_up])
         scores = StepTied(self.wide, self.table, name="scores")(narrow)
-        return keras.Model([target, state, *kept], [scores, h], name="decoder")
+        return keras.Model([target, state, *given], [scores, h], name="decoder")
 
     @property
     def _cell(self) -> dict:
@@ -146,7 +152,7 @@ class Translator(keras.Model):
     def _write(self, token, state, *kept):
         scores, states = self.decoder([token, state, *kept], training=False)
         banned = tf.reduce_sum(tf.one_hot(NEVER, self.pieces, on_value=np.inf, off_value=0.0), axis=0)
-        return tf.argmax(scores[:, -1] - banned, axis=-1, output_type=tf.int32)[:, None], states[:, -1]
+        return tf.argmax(scores[:, -1] - banned, axis=-1, output_type=tf.int32)[:, None], states[:, -1, : self.units]
 
     def get_config(self):
         names = ("pieces", "units", "embedding", "dropout", "attention", "seed")

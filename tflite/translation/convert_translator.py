@@ -18,6 +18,7 @@ HOW = (
     " with each; call decode with start, then with what was chosen, its states those encode ended in; choose the"
     " highest score but never_generated; stop at end or after maximum_length"
 )
+HOW_CONTEXT = "; decode's context is the one encode gave last"
 HOW_ATTENTION = "; what encode gives as memory are the rows of decode's memory from the first on, filled their number"
 
 
@@ -49,7 +50,7 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
             signature: {**_file(f"{signature}.tflite", micro[signature]), "signature": STEP, **_ends(graph)}
             for signature, graph in small.items()
         },
-        "how": HOW + HOW_ATTENTION * model.attention,
+        "how": HOW + (HOW_ATTENTION if model.attention else HOW_CONTEXT),
         "tokenizer": tokenizer,
         "versions": {package: version(package) for package in ("tensorflow", "keras", "ai-edge-litert")},
     }

@@ -88,16 +88,16 @@ class LiteRTTranslator:
         return max(ended or running, key=lambda one: one.mean).ids
 
     def _read(self, source_ids: Sequence[int]) -> dict[str, np.ndarray]:
-        """The states after the source, and with attention the memory of it."""
+        """The states after the source with its context; with attention instead of that the memory of it."""
         states, rows = self._zeros, []
         for token in [*source_ids, self._tail]:
-            states = dict(self._encode(**{TOKEN: _one(token)}, **states))
-            if self._memory is not None:
-                rows.append(states.pop(MEMORY)[0])
+            said = dict(self._encode(**{TOKEN: _one(token)}, **states))
+            states = {name: said.pop(name) for name in self._zeros}
+            rows.append(said)
         if self._memory is None:
-            return states
+            return {**states, **rows[-1]}
         memory = self._memory.copy()
-        memory[0, : len(rows)] = rows
+        memory[0, : len(rows)] = [row[MEMORY][0] for row in rows]
         return {**states, MEMORY: memory, FILLED: _one(len(rows))}
 
     def _continued(self, hypothesis: Hypothesis, beam: int) -> list[Hypothesis]:

@@ -5,8 +5,8 @@ import keras
 from keras_models.translation.translator import Translator
 from tflite.graph_operators import dequantize
 from tflite.lower_model import lower_model
-from tflite.step_graph import ABSENT, StepGraph, StepGraphBuilder, Tensor
-from tflite.translation.signatures import DECODE, ENCODE, FILLED, MEMORY, SCORES, TOKEN
+from tflite.step_graph import ABSENT, StepGraph, StepGraphBuilder
+from tflite.translation.signatures import CONTEXT, DECODE, ENCODE, FILLED, MEMORY, SCORES, TOKEN
 
 
 def lower_translator(model: Translator, longest: int) -> dict[str, StepGraph]:
@@ -19,8 +19,7 @@ def lower_translator(model: Translator, longest: int) -> dict[str, StepGraph]:
         ValueError: weights hold NaN, or a range was never observed.
     """
     encode = _encode(model)
-    row = encode.tensor(dict(encode.outputs)[MEMORY]) if model.attention else None
-    graphs = {ENCODE: encode, DECODE: _decode(model, row, longest + 1)}
+    graphs = {ENCODE: encode, DECODE: _decode(model, encode, longest + 1)}
     before, after = (
         [(name, (t := graph.tensor(read)).shape, t.dtype, t.affine) for name, read, _ in graph.states]
         for graph in graphs.values()
@@ -34,22 +33,31 @@ def _encode(model: Translator) -> StepGraph:
     builder, token = _begun()
     kept = model.encoder.outputs[-1]
     (row,) = lower_model(builder, keras.Model(model.encoder.inputs, kept), {"source": token})
-    if model.attention:  # as it is: the memory is passed on, not read
-        builder.outputs.append((MEMORY, row))
+    builder.outputs.append((_given(model), row))  # as it is: it is passed on, not read
     return builder.build()
 
 
-def _decode(model: Translator, row: Tensor | None, places: int) -> StepGraph:
+def _decode(model: Translator, encode: StepGraph, places: int) -> StepGraph:
     builder, token = _begun()
-    sources = {"target": token, "state": ABSENT}
-    if row is not None:
-        sources["kept"] = builder.tensor(f"input/{MEMORY}", shape=(1, places, row.shape[-1]), affine=row.affine)
+    name, sources = _given(model), {"target": token, "state": ABSENT}
+    row = encode.tensor(dict(encode.outputs)[name])
+    shape = (1, places, row.shape[-1]) if model.attention else row.shape
+    given = builder.tensor(f"input/{name}", shape=shape, affine=row.affine)
+    builder.inputs.append((name, given))
+    if model.attention:
         filled = builder.tensor(f"input/{FILLED}", 1, dtype="int32")
-        builder.inputs += [(MEMORY, sources["kept"]), (FILLED, filled)]
-        sources["filled"] = builder.op("CAST", [filled], builder.tensor("filled", 1))
+        builder.inputs.append((FILLED, filled))
+        sources |= {"kept": given, "filled": builder.op("CAST", [filled], builder.tensor("filled", 1))}
+    else:
+        sources["given"] = given
     scores = lower_model(builder, model.decoder, sources)[0]
     builder.outputs.append((SCORES, dequantize(builder, scores)))
     return builder.build()
+
+
+def _given(model: Translator) -> str:
+    """What `encode` has for `decode` beside the state."""
+    return MEMORY if model.attention else CONTEXT
 
 
 def _begun() -> tuple[StepGraphBuilder, str]:

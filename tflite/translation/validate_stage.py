@@ -145,7 +145,8 @@ def _proof(artifact: TranslatorArtifact, sources: list[str], written: list) -> d
     still = {name: _still(ends) for name, ends in artifact.manifest["micro"].items()}
     calls = {name: [{**still[name], TOKEN: np.array([t], np.int32)} for t in tokens] for name, tokens in steps.items()}
     arenas = {name: arena_bytes(model) for name, model in artifact.micro.items()}
-    times = {name: step_latency(load_step_model(m), calls[name], rounds=2) for name, m in artifact.micro.items()}
+    runtimes = {name: load_step_model(model) for name, model in artifact.micro.items()}
+    times = {name: step_latency(one, calls[name], rounds=2, raw=True) for name, one in runtimes.items()}
     states = artifact.manifest["signatures"][ENCODE]["states"]
     return {
         "ops": [name for model in artifact.micro.values() for name in operator_names(model)],
@@ -163,7 +164,9 @@ def _proof(artifact: TranslatorArtifact, sources: list[str], written: list) -> d
 
 
 def _still(ends: dict[str, Any]) -> dict[str, np.ndarray]:
-    """What a signature reads beside the sub-word and its states, the same in every step: a memory half filled."""
+    """What a signature reads beside the sub-word and its states, the same in every step: a context, or a memory half
+    filled, in the tensors' own integers.
+    """
     inputs = {one["name"]: one for one in ends["inputs"] if one["name"] != TOKEN}
     random, values = np.random.default_rng(0), {}
     for name, one in inputs.items():

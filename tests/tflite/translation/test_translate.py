@@ -72,13 +72,13 @@ def test_a_beam_finds_the_best_of_all_short_translations(translator):
     translator = replace_tokenizer(translator, tokenizer)
     source = tokenizer.encode("red dog")
     every = {}
-    states = encoded(translator, source)
-    first, after = shares(translator, START, states)
+    states, context = encoded(translator, source)
+    first, after = shares(translator, START, states, context)
     for a in np.flatnonzero(np.isfinite(first)):
         if a == END:
             every[()] = first[a]
             continue
-        second, _ = shares(translator, a, after)
+        second, _ = shares(translator, a, after, context)
         every[(int(a),)] = (first[a] + second[END]) / 2
     assert translator.write(source, beam=len(first)) == max(every, key=every.get)
 
@@ -93,12 +93,13 @@ def encoded(translator, source):
     states = translator._zeros
     for token in [*source, END]:
         states = translator._encode(token=np.array([[token]], np.int32), **states)
-    return states
+        context = states.pop("context")
+    return states, context
 
 
-def shares(translator, token, states):
+def shares(translator, token, states, context):
     """Log probabilities of the next sub-word, by numpy, and the states behind."""
-    result = dict(translator._decode(token=np.array([[token]], np.int32), **states))
+    result = dict(translator._decode(token=np.array([[token]], np.int32), context=context, **states))
     scores = result.pop("scores")[0].astype(np.float64)
     scores[[0, 1, 2]] = -np.inf
     return scores - np.log(np.sum(np.exp(scores))), result

@@ -26,9 +26,10 @@ def written_by_hand(folder, manifest, source):
     }
     for index in [*source[: record["maximum_length"]], record["ids"]["end"]]:
         states = encode(token=token(index), **states)
+        context = states.pop("context")
     written, last = [], record["ids"]["start"]
     for _ in range(record["maximum_length"]):
-        states = decode(token=token(last), **states)
+        states = decode(token=token(last), context=context, **states)
         (scores,) = (states.pop(name) for name in list(states) if name not in [*encode.get_output_details()])
         scores[0, record["never_generated"]] = -np.inf
         last = int(scores[0].argmax())

@@ -59,27 +59,33 @@ def eagerly(model: Translator, source=SOURCE, target=TARGET) -> np.ndarray:
     return np.asarray(model([source, target], training=False))
 
 
-def gru_by_hand(xs, h, kernel, recurrent, bias):
-    """Cho et al. 2014 with the reset gate after the product, gates z, r, n side by side; the states after each step."""
+def gru_by_hand(xs, h, kernel, recurrent, bias, context=()):
+    """Cho et al. 2014 with the reset gate after the product, gates z, r, n side by side; the states after each step.
+
+    The context stands beside the state in its products: their rows behind those of the state are C, C_z and C_r.
+    """
     states = []
     for x in xs:
-        (xz, xr, xn), (hz, hr, hn) = np.split(x @ kernel + bias[0], 3), np.split(h @ recurrent + bias[1], 3)
+        told = np.concatenate([h, context])
+        (xz, xr, xn), (hz, hr, hn) = np.split(x @ kernel + bias[0], 3), np.split(told @ recurrent + bias[1], 3)
         z, r = 1 / (1 + np.exp(-(xz + hz))), 1 / (1 + np.exp(-(xr + hr)))
         h = z * h + (1 - z) * np.tanh(xn + r * hn)
         states.append(h)
     return np.array(states)
 
 
-def test_float_translator_is_two_grus_and_one_table(plain):
+def test_float_translator_is_two_grus_a_context_and_one_table(plain):
     weights = {f"{layer.name}/{w.name}": np.asarray(w, np.float64) for layer in plain.layers for w in layer.weights}
     table = np.asarray(plain.table.rows, np.float64)
     names = ("kernel", "recurrent_kernel", "bias")
     gru = {part: [weights[f"{part}_gru/{name}"] for name in names] for part in ("encoder", "decoder")}
     said = eagerly(plain)
     for row, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
-        context = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])[-1]
-        states = gru_by_hand(table[target], context, *gru["decoder"])
-        hidden = states @ weights["narrow/kernel"] + weights["narrow/bias"]
+        first = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])[-1]
+        context = np.tanh(first @ weights["context/kernel"])
+        states = gru_by_hand(table[target], first, *gru["decoder"], context)
+        beside = np.concatenate([states, np.tile(context, (len(states), 1))], axis=1)
+        hidden = beside @ weights["narrow/kernel"] + weights["narrow/bias"]
         np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
 
 
@@ -140,11 +146,11 @@ def by_file(content: bytes, source, target, kernels=OpResolverType.BUILTIN_WITHO
     states = {"h0": np.zeros(detail["shape"], detail["dtype"])}
     for token in source[source != PAD]:
         states = encode(token=np.array([[token]], np.int32), **states)
+        context = states.pop("context")
     scores = []
     for token in target:
-        result = decode(token=np.array([[token]], np.int32), **states)
-        scores.append(result.pop("scores")[0])
-        states = result
+        states = decode(token=np.array([[token]], np.int32), context=context, **states)
+        scores.append(states.pop("scores")[0])
     return np.array(scores)
 
 
@@ -158,13 +164,14 @@ def test_keras_says_what_the_file_says(model):
 
 
 @pytest.mark.parametrize("model", [f for f in FORMS if not f.is_float], ids=lambda form: form.name, indirect=True)
-def test_states_are_the_same_integers_in_keras_and_tflite_micro(model):
+def test_states_and_context_are_the_same_integers_in_keras_and_tflite_micro(model):
     encode = load_step_model(convert_translator(model, TOKENIZER, "tiny").micro["encode"], "tflm")
-    for source, state in zip(SOURCE, np.asarray(model.encoder(SOURCE)), strict=True):
+    for source, state, context in zip(SOURCE, *map(np.asarray, model.encoder(SOURCE)), strict=True):
         encode.reset()
         for token in source[source != PAD]:
-            encode.step({"token": np.array([token], np.int32)})
+            given = encode.step({"token": np.array([token], np.int32)})
         (spec,) = encode.state_specs
+        np.testing.assert_array_equal(given, context)
         assert (encode.states["h0"] * np.float32(spec.scale) == state).all()
 
 
@@ -206,12 +213,14 @@ def test_conversion_is_deterministic(model):
     assert first.tflite == second.tflite and first.micro == second.micro
 
 
-def test_every_stage_of_the_road(built):
+@pytest.mark.parametrize("road, arena", [("built", 9216), ("built_with_attention", 12000)])
+def test_every_stage_of_the_road(road, arena, request):
+    built = request.getfixturevalue(road)
     assert built.status.pop("gates") in (0, 1) and set(built.status.values()) == {0}
     record = json.loads((built.folder / "validation.json").read_text())["models"][0]
     assert record["identity"]["float"] == 1.0  # LiteRT's float32 against Keras
     assert all(pair["max_lsb"] <= 1 for pair in record["parity"] if not pair["runtime"].startswith("xnnpack"))
-    assert max(record["memory"]["signatures"].values()) == record["memory"]["arena_bytes"] < 9216
+    assert max(record["memory"]["signatures"].values()) == record["memory"]["arena_bytes"] < arena
     page = (built.folder / "report.html").read_text()
     assert "nearest training sentence" in page and "chi" in page
     card = (built.folder / "tflite" / "model_card.md").read_text()

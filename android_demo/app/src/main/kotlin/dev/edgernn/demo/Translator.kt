@@ -3,7 +3,10 @@ package dev.edgernn.demo
 import android.os.Bundle
 import java.nio.ByteBuffer
 
-/** A model with the signatures `encode` and `decode`: the states that one leaves are those the other begins with. */
+/**
+ * A model with the signatures `encode` and `decode`: the states that one leaves are those the other begins with, and what
+ * else it gives last every call of the other is given.
+ */
 class Translator(artifact: Artifact, private val engine: Engine) {
     val tokenizer = artifact.manifest.tokenizer?.let(::Tokenizer)
         ?: throw BadArtifact("${artifact.folder}: artifact.json has no tokenizer; run `make android-assets`")
@@ -11,11 +14,13 @@ class Translator(artifact: Artifact, private val engine: Engine) {
     private val decode = Call("decode")
     val states: States
     private val logits: TensorSpec
+    private val given: Map<String, ByteBuffer>
 
     init {
         val carried = decode.outputs.filter { out -> decode.inputs.any { it.name == out.name } }
         states = States(decode.inputs.filter { input -> carried.any { it.name == input.name } })
         logits = decode.outputs.single { it !in carried }
+        given = encode.outputs.filter { it.name !in states.now }.associate { it.name to it.buffer() }
     }
 
     /** Greedy: at every place the best sub-word, until the end or as many as the model was made for. */
@@ -23,13 +28,13 @@ class Translator(artifact: Artifact, private val engine: Engine) {
         states.reset()
         val source = tokenizer.encode(sentence).take(tokenizer.longest)
         if (source.isEmpty()) return emptyList()
-        for (token in source + tokenizer.end) encode.run(token, emptyMap())
+        for (token in source + tokenizer.end) encode.run(token, emptyMap(), given)
         val scores = logits.buffer()
         val values = FloatArray(logits.elements)
         val written = mutableListOf<Int>()
         var token = tokenizer.start
         while (written.size < tokenizer.longest) {
-            decode.run(token, mapOf(logits.name to scores))
+            decode.run(token, given, mapOf(logits.name to scores))
             scores.asFloats().get(values)
             token = tokenizer.choose(values)
             if (token == tokenizer.end) break
@@ -47,12 +52,12 @@ class Translator(artifact: Artifact, private val engine: Engine) {
 
         val inputs = engine.inputs(signature)
         val outputs = engine.outputs(signature)
-        private val token by lazy { inputs.single { it.name !in states.now } }
+        private val token by lazy { inputs.single { it.name !in states.now + given } }
         private val taken by lazy { token.buffer() }
 
-        fun run(id: Int, results: Map<String, ByteBuffer>) {
+        fun run(id: Int, read: Map<String, ByteBuffer>, results: Map<String, ByteBuffer>) {
             taken.putInt(0, id)
-            engine.run(signature, states.now + (token.name to taken), states.next + results)
+            engine.run(signature, states.now + read + (token.name to taken), states.next + results)
             states.advance()
         }
     }
