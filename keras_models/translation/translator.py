@@ -112,8 +112,12 @@ class Translator(keras.Model):
         return [*kept, filled] if self.attention else kept
 
     def quantized(self, form: NumericForm) -> "Translator":
-        """The same weights in an integer form; its ranges are yet to be calibrated."""
-        twin = Translator.from_config({**self.get_config(), "form": _fields(form), "name": f"{self.name}_qat"})
+        """The same weights in an integer form; its ranges are yet to be calibrated.
+
+        Without dropout: fine-tuned towards the float model's own answers it would learn what dropout does to them.
+        """
+        config = {**self.get_config(), "dropout": 0.0, "form": _fields(form), "name": f"{self.name}_qat"}
+        twin = Translator.from_config(config)
         theirs = twin._weights_by_name
         for name, weight in self._weights_by_name.items():
             theirs[name].assign(weight)

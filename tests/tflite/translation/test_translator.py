@@ -163,6 +163,12 @@ def test_keras_says_what_the_file_says(model):
     assert (said.argmax(-1) == found.argmax(-1)).all()
 
 
+def test_context_stands_beside_every_state_as_it_was_given(model):
+    state, context = model.encoder(SOURCE)
+    _, beside = model.decoder([keras.ops.convert_to_tensor(TARGET), state, context])
+    np.testing.assert_array_equal(beside[..., 8:], np.repeat(np.asarray(context)[:, None], TARGET.shape[1], axis=1))
+
+
 @pytest.mark.parametrize("model", [f for f in FORMS if not f.is_float], ids=lambda form: form.name, indirect=True)
 def test_states_and_context_are_the_same_integers_in_keras_and_tflite_micro(model):
     encode = load_step_model(convert_translator(model, TOKENIZER, "tiny").micro["encode"], "tflm")
