@@ -78,7 +78,7 @@ class GruProgram:
     def step(self, op: StepOperators, form: NumericForm, projected: tuple, states: tuple, context=None) -> tuple:
         """The new states, the first of which is the output.
 
-        `context`: what stands beside the state in its products, in their quantization of it.
+        `context`: stands beside the state in its products, in the quantization of what they read of the state.
         """
         (h,), bits = states, form.state_bits
         operand = op.operand(h) if context is None else op.concat("state_and_context", [op.operand(h), context])
