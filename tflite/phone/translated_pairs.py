@@ -25,7 +25,7 @@ ODD = (
 
 def translated_pairs(artifact: TranslatorArtifact, sentences: Sequence[str]) -> list[dict]:
     """Of each sentence `source` (all its sub-words), `written` and `translation`: greedy, by built-in kernels."""
-    translator = LiteRTTranslator(artifact, kernels="builtin")
+    translator = LiteRTTranslator(artifact)
     said = [(sentence, translator.tokenizer.encode(sentence), translator.translate(sentence)) for sentence in sentences]
     return [
         {"sentence": sentence, "source": source, "written": list(result.ids), "translation": result.text}

@@ -26,7 +26,7 @@ def bench_stage(scenario: TextScenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     shipped, plain = (read_translator(folder / "tflite" / place) for place in ("", "float32"))
     sentences = list(references(dataset_folder, dataset["files"], "validation"))[:SENTENCES]
-    ours, rival = (LiteRTTranslator(artifact).translate for artifact in (shipped, plain))
+    ours, rival = (LiteRTTranslator(artifact, "default").translate for artifact in (shipped, plain))
     name = f"{scenario.name}: LiteRT {form_name(shipped.manifest)} sentence"
     entry = {"name": name, "unit": "us/sentence", "rival_name": "LiteRT float32, the same road"}
     entries = [{**entry, **interleaved_ratio(ours, rival, sentences, rounds=ROUNDS)}]

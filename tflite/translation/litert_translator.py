@@ -44,10 +44,11 @@ class LiteRTTranslator:
     """Translates with the two signatures of a model, one thread.
 
     Args:
-        kernels: "default" (XNNPACK), "builtin" (no delegate) or "reference".
+        kernels: "builtin" (no delegate: an integer model's own integers, on every machine), "default" (XNNPACK: faster,
+            but its roundings make some translations others) or "reference".
     """
 
-    def __init__(self, artifact: TranslatorArtifact, kernels: str = "default"):
+    def __init__(self, artifact: TranslatorArtifact, kernels: str = "builtin"):
         record = artifact.manifest["tokenizer"]
         self.tokenizer = UnigramTokenizer.of(record)
         self.end, self.start = record["ids"]["end"], record["ids"]["start"]
