@@ -21,8 +21,8 @@ NEVER = (PAD, UNKNOWN, START)  # are no translation
 class Translator(keras.Model):
     """Source and target sub-words (batch, timesteps), padded with 0, to scores of the next, (batch, timesteps, pieces).
 
-    The encoder reads the source and END; the decoder begins in its last state, is given a context of it at every
-    step and reads START and the target. What leaves the decoder is int16 in the integer forms: scores of int8 would tie.
+    The encoder reads the source and END; the decoder begins in its last state, is given a context of it at every step
+    and reads START and the target. What leaves the decoder is int16 in the integer forms: scores of int8 would tie.
 
     Args:
         attention: the decoder looks back at what the encoder kept of each sub-word (`step_attention`), instead of being
