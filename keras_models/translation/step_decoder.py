@@ -42,23 +42,25 @@ class StepDecoder(StepRNN):
     def declare(self, declaration, source, _, *contexts):
         states = self.declare_states(declaration)
         contexts = [Declared(tanh_quantizer(self.form.product_bits))] * len(contexts)
-        h, *_ = self.step(declaration, (*self.project(declaration, source), *contexts), states)
+        h, *_ = self.step(declaration, self.project(declaration, source, *contexts), states)
         return self._output(declaration, h, *contexts)
+
+    def project(self, op, x, *contexts):
+        return *super().project(op, x), *contexts
 
     def step(self, op, projected, states):
         gates, candidate, *contexts = projected
         return self.cell_program.step(op, self.form, (gates, candidate), states, *contexts)
 
     def lower(self, op, source, _, *contexts):
-        h = self.lower_step(op, (*self.project(op, source), *contexts))
-        return self._output(op, h, *contexts)
+        return self._output(op, self.lower_step(op, source, *contexts), *contexts)
 
     def call(self, inputs, mask=None, training=None):
         """What is behind END is not looked at: no mask is needed."""
         op, (x, state, *contexts) = self.operators(training), inputs
         steps = [ops.repeat(context[:, None], ops.shape(x)[1], axis=1) for context in contexts]
         x, state, *steps = (op.receive(*source) for source in self.sources([x, state, *steps]))
-        outputs, _, back = self._run(op, (*self.project(op, x), *steps), [state], None)
+        outputs, _, back = self._run(op, self.project(op, x, *steps), [state], None)
         return op.send(self._output(op, back(outputs), *steps))
 
     def compute_mask(self, inputs, mask=None):
