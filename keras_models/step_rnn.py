@@ -134,8 +134,9 @@ class StepRNN(StepLayer):
 
     def call(self, inputs, mask=None, training=None):
         op = self.operators(training)
-        (x, quantizer), *_ = self.sources(inputs)
-        first = self.first_states(inputs)
+        ((x, quantizer),) = self.sources(inputs)
+        # Those carried from the batch before, or zeros; (batch, units) each.
+        first = self.carried or [ops.zeros((ops.shape(inputs)[0], self.units))] * len(self.cell_program.states)
         if training:
             x = self._dropped(op, x)
         projected = self.project(op, op.receive(x, quantizer))
@@ -147,11 +148,6 @@ class StepRNN(StepLayer):
         if self.zero_output_for_mask and mask is not None:
             outputs = outputs * ops.cast(mask, outputs.dtype)[..., None]
         return outputs if self.return_sequences else outputs[:, -1]
-
-    def first_states(self, inputs) -> list:
-        """The states before the first step, (batch, units) each: those carried from the batch before, or zeros."""
-        zeros = [ops.zeros((ops.shape(inputs)[0], self.units))] * len(self.cell_program.states)
-        return self.carried or zeros
 
     def reset_states(self) -> None:
         """Puts the states a stateful layer carries from batch to batch to zero."""
