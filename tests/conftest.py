@@ -1,6 +1,7 @@
 """TensorFlow as the command line sets it up, and two tiny scenarios that went the whole road once."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# A shell lets what it starts in the background ignore interrupts, and children would take that over: tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent))
 
 
