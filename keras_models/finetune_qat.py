@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_models.anomaly_score import AnomalyScore, load_score
 from keras_models.choose_form import Trial, allowed_forms, choose_form, print_choice
+from keras_models.disturbed_windows import with_disturbed
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import LOSSES, fit_model, write_history, write_summary
 from keras_models.forecast_intervals import fit_intervals, save_intervals
@@ -36,6 +37,14 @@ def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset
     wander by more than the loss of int8, and the validation loss cannot tell one from the other.
     """
     return batches.map(lambda features, _: (features, tuple(teacher(features, training=False))))
+
+
+def lessons(scenario: Scenario, batches: Sequence[tf.data.Dataset]) -> list[tf.data.Dataset]:
+    """What fine-tuning learns from and is judged by: of a detector windows in which a sensor lies too."""
+    if scenario.anomaly is None:
+        return list(batches)
+    channels = len(scenario.forecast.inputs or scenario.measured)
+    return [with_disturbed(part, channels, scenario.seed) for part in batches]
 
 
 def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
@@ -99,9 +108,10 @@ def attempt(
     calibrated, weights = forecast_loss(scenario, qat, validation), qat.get_weights()
     if not settings.epochs:
         return Trial(qat, calibrated)
-    before = score and score_distance(qat, float_model, score, validation, warmup)
-    history = finetune(scenario, qat, [taught_by(float_model, part) for part in batches], logs)
-    after = score and score_distance(qat, float_model, score, validation, warmup)
+    parts = lessons(scenario, batches)
+    before = score and score_distance(qat, float_model, score, parts[1], warmup)
+    history = finetune(scenario, qat, [taught_by(float_model, part) for part in parts], logs)
+    after = score and score_distance(qat, float_model, score, parts[1], warmup)
     distances = (before, after) if score else None
     trial = Trial(qat, calibrated, forecast_loss(scenario, qat, validation), tuple(history), distances)
     if not trial.keeps_finetuned:

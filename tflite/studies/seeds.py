@@ -1,10 +1,11 @@
 """What quantization costs, and what fine-tuning gives back: float, calibrated and fine-tuned forms over several seeds.
 
 A float control gets the same extra epochs as the fine-tuned forms: what it gains is not the merit of quantization-aware
-training.
+training. Of detectors of labelled anomalies the difference between fine-tuned and calibrated stands there too, with the
+interval in which it lies by chance.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_models.anomaly_score import AnomalyScore
+from keras_models.anomaly_score import ALARM, AnomalyScore, held_alarm
 from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
-from keras_models.finetune_qat import finetune, forecast_loss, taught_by
+from keras_models.finetune_qat import finetune, forecast_loss, lessons, taught_by
 from keras_models.fit_model import beside_trust
 from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
@@ -36,10 +37,12 @@ from tflite.artifact import Artifact
 from tflite.conversion import convert
 from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
+from tflite.studies.paired_bootstrap import PairedDifference, count_steps, paired_difference
 
 SEEDS = (7, 8, 9)
 BESIDE = {"nrmse": "NRMSE", "coverage": "coverage"}  # of forecasts, beside the metric
 FORMS = (NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
+Counts = list[tuple[int, int, int]]  # hits, false alarms and misses, by recording
 
 
 def seeds(scenario: Scenario, build_dir: Path) -> Path:
@@ -49,22 +52,27 @@ def seeds(scenario: Scenario, build_dir: Path) -> Path:
         UserError: the dataset is missing.
     """
     read_dataset(scenario, build_dir)
-    records = []
+    records, counts = [], []
     for seed in SEEDS:
         folder = Path(build_dir) / "seeds" / str(seed)
         (folder / scenario.name).mkdir(parents=True, exist_ok=True)
         dataset = folder / scenario.name / "dataset"
         if not dataset.exists():
             dataset.symlink_to((Path(build_dir) / scenario.name / "dataset").resolve())
-        records.append({"seed": seed, **_study(replace(scenario, seed=seed), folder)})
-    _print(scenario, records)
+        figures, steps = _study(replace(scenario, seed=seed), folder)
+        records.append({"seed": seed, **figures})
+        counts.append(steps)
+    _print(scenario, records, _differences(counts))
     path = Path(build_dir) / "seeds" / f"{scenario.name}.json"
     write_json(path, records)
     return path
 
 
-def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
-    """The metric of the test part, streamed on LiteRT, by form; "kept": what the quantize stage would ship."""
+def _study(scenario: Scenario, folder: Path) -> tuple[dict[str, float], dict[str, Counts]]:
+    """The metric of the test part, streamed on LiteRT, by form; "kept": what the quantize stage would ship.
+
+    Of a detector of labelled anomalies also the counts of the integer forms, and the difference of the two in figures.
+    """
     train(scenario, folder, file_bytes)
     one = _Seed(with_trained_cell(scenario, folder), folder)
     judge = _judge(one.scenario, one.encoding, one.dataset, one.streams)
@@ -73,19 +81,21 @@ def _study(scenario: Scenario, folder: Path) -> dict[str, float]:
     trust = one.scenario.model.trust
     one.finetune(beside_trust(control) if trust else control, one.batches, trust)
     plain = one.artifact(one.plain)
-    figures = judge({"float": plain, "ptq": one.artifact(control)}, {"float": "float32", "ptq": "control"})
+    figures, _ = judge({"float": plain, "ptq": one.artifact(control)}, {"float": "float32", "ptq": "control"})
+    counts: dict[str, Counts] = {}
     for form in FORMS:
         qat = quantize_aware(one.plain, form.activations, state_dtype=form.state_dtype)
         calibrate(qat, (features.numpy() for features, _ in one.batches[0]))
         calibrated, before = one.artifact(qat), one.error(qat)
-        one.finetune(qat, [taught_by(one.plain, part) for part in one.batches])
+        one.finetune(qat, [taught_by(one.plain, part) for part in one.lessons])
         (loss, distance), after = before, one.error(qat)
         trial = Trial(qat, loss, after[0], distances=None if distance is None else (distance, after[1]))
         names = {"ptq": f"{form.name}, calibrated", "quantized": f"{form.name}, fine-tuned"}
-        found = judge({"float": plain, "ptq": calibrated, "quantized": one.artifact(qat)}, names)
+        found, steps = judge({"float": plain, "ptq": calibrated, "quantized": one.artifact(qat)}, names)
+        counts |= steps
         kept = names["quantized" if trial.keeps_finetuned else "ptq"]
         figures |= found | {name.replace(kept, f"{form.name}, kept"): found[name] for name in found if kept in name}
-    return figures
+    return figures | _as_figures(_differences([counts])), counts
 
 
 class _Seed:
@@ -97,6 +107,7 @@ class _Seed:
         self.encoding = load_encoding(models / "encoding.json")
         order = scenario.model.batch, scenario.seed
         self.batches = training_batches(dataset_folder, self.dataset, self.encoding, *order)
+        self.lessons = lessons(scenario, self.batches)
         self.streams = list(recorded_streams(scenario, dataset_folder))
         self.plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
         self.score = self._fitted(self.plain)
@@ -117,7 +128,7 @@ class _Seed:
         loss = forecast_loss(self.scenario, model, self.batches[1])
         if self.score is None:
             return loss, None
-        return loss, score_distance(model, self.plain, self.score, self.batches[1], self.scenario.windows.warmup)
+        return loss, score_distance(model, self.plain, self.score, self.lessons[1], self.scenario.windows.warmup)
 
     def _fitted(self, model: keras.Model) -> AnomalyScore | None:
         if self.scenario.anomaly is None:
@@ -125,28 +136,66 @@ class _Seed:
         return fit_stream_score(model, self.scenario, self.encoding, self.dataset, self.streams)
 
 
-def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, dict], dict[str, float]]:
-    """(artefacts by place, names by place) -> metric by name."""
+def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, dict], tuple[dict, dict]]:
+    """(artefacts by place, names by place) -> metric by name, and counts by name."""
     tested = [stream for stream in streams if stream.tested.any()]
 
     def judge(artifacts, names):
         artifacts = {**artifacts, "quantized": artifacts.get("quantized", artifacts["ptq"])}
         if scenario.task == "forecast":
-            figures, _ = judge_forecasts(scenario, encoding, artifacts, tested)
+            (figures, _), counts = judge_forecasts(scenario, encoding, artifacts, tested), {}
         else:
-            figures, _ = judge_alarms(scenario, encoding, artifacts, streams, dataset)
+            figures, trace = judge_alarms(scenario, encoding, artifacts, streams, dataset)
+            counts = {name: _counts(scenario, trace, place) for place, name in names.items()} if scenario.labels else {}
         beside = {name: figures[key] for key, name in BESIDE.items() if key in figures}
         found = {name: figures["metric"][place] for place, name in names.items()}
-        return found | {f"{name}, {of}": values[at] for at, name in names.items() for of, values in beside.items()}
+        found |= {f"{name}, {of}": values[at] for at, name in names.items() for of, values in beside.items()}
+        return found, counts
 
     return judge
 
 
-def _print(scenario: Scenario, records: list[dict]) -> None:
+def _counts(scenario: Scenario, trace: dict[str, np.ndarray], place: str) -> Counts:
+    """`count_steps` of each recording's test part."""
+    settings, score = scenario.anomaly, trace[f"score_{place}"]
+    found = []
+    for name in np.unique(trace["stream"]):
+        of = trace["stream"] == name
+        judged = ((trace["part"] == "test") & trace["observed"])[of]
+        alarm = held_alarm(score[of] >= ALARM, settings.persistence, settings.cool_down)
+        found.append(count_steps(trace["label"][of][judged] > 0.5, alarm[judged]))
+    return found
+
+
+def _differences(counts: Sequence[dict[str, Counts]]) -> dict[str, PairedDifference]:
+    """By form what fine-tuning gives back of the metric, over the seeds."""
+    pairs = [(form.name, *(f"{form.name}, {name}" for name in ("calibrated", "fine-tuned"))) for form in FORMS]
+    return {
+        f"{name}, fine-tuned less calibrated": paired_difference(*([one[key] for one in counts] for key in pair))
+        for name, *pair in pairs
+        if all(key in counts[0] for key in pair)
+    }
+
+
+def _as_figures(differences: dict[str, PairedDifference]) -> dict[str, float]:
+    return {
+        key: value
+        for name, one in differences.items()
+        for key, value in ((name, one.value), (f"{name}, at least", one.low), (f"{name}, at most", one.high))
+    }
+
+
+def _print(scenario: Scenario, records: list[dict], differences: dict[str, PairedDifference]) -> None:
+    """`differences`: over all seeds; those of one are in its record."""
     table = Table("form", *(f"seed {record['seed']}" for record in records), "mean", "spread", title=scenario.name)
+    beside = _as_figures(differences)
     for name in records[0]:
-        if name != "seed":
-            values = [record[name] for record in records]
-            figures = (*values, np.mean(values), np.std(values, ddof=1))
-            table.add_row(name, *(f"{value:.4f}" for value in figures))
+        if name == "seed":
+            continue
+        values = [record[name] for record in records]
+        figures = (*values, beside.get(name, np.mean(values)))
+        spread = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "-"
+        table.add_row(name, *(f"{value:.4f}" for value in figures), spread)
+    if differences:
+        table.caption = "at least, at most: 95 % of 10,000 draws of the recordings (paired bootstrap)"
     Console().print(table)
