@@ -1,10 +1,13 @@
 """Windows with a sensor that lies: one channel, from one step on, by one constant; all else as it was."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import tensorflow as tf
 
 from keras_models.disturbed_windows import disturbed, with_disturbed
 from keras_models.feature_encoding import CLIP
+from keras_models.finetune_qat import lessons
 
 WINDOWS, STEPS, WIDTH, CHANNELS = 200, 12, 5, 3
 FEATURES = np.random.default_rng(0).normal(size=(WINDOWS, STEPS, WIDTH)).astype("float32")
@@ -50,3 +53,14 @@ def test_the_same_every_time_but_not_in_every_batch():
     one, other = ([features.numpy() for features, _ in with_disturbed(same, 2, 7)] for _ in range(2))
     np.testing.assert_array_equal(one, other)
     assert (one[0] != one[1]).any()
+
+
+def test_only_a_detector_is_taught_by_them():
+    batches = [tf.data.Dataset.from_tensor_slices((FEATURES, FEATURES)).batch(64)] * 2
+    forecast = SimpleNamespace(inputs=("speed", "load"))
+    scenario = SimpleNamespace(anomaly=None, forecast=forecast, measured=("speed", "load", "coolant"), seed=7)
+    assert all(one is other for one, other in zip(lessons(scenario, batches), batches, strict=True))
+    scenario.anomaly = object()
+    for part in lessons(scenario, batches):
+        off = np.concatenate([np.subtract(*np.split(features.numpy(), 2)) for features, _ in part])
+        assert off[..., :2].any(axis=(0, 1)).all() and not off[..., 2:].any()  # what the network reads, nothing behind
