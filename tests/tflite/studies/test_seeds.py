@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from tiny_scenarios import anomaly_scenario, run_stages
 
 import edgernn
@@ -34,4 +35,8 @@ def test_a_score_with_trust(tmp_path, monkeypatch, recwarn):
     (record,) = json.loads((built.build / "seeds" / f"{path.stem}.json").read_text())
     assert {"float32", "control", "int8, calibrated", "int8, fine-tuned", "int8, kept"} <= set(record)
     assert np.isfinite(list(record.values())).all()
+    calibrated, finetuned = (record[f"int8, {name}"] for name in ("calibrated", "fine-tuned"))
+    difference = "int8, fine-tuned less calibrated"
+    assert record[difference] == pytest.approx(finetuned - calibrated, abs=1e-12)  # of the same alarms that are judged
+    assert record[f"{difference}, at least"] <= record[difference] <= record[f"{difference}, at most"]
     assert not [str(one.message) for one in recwarn if "Gradients do not exist" in str(one.message)]
