@@ -6,14 +6,14 @@ EMPTY = -1e9  # the score of a place that holds nothing
 
 
 def attended(query, memory, filled):
-    """The mean of the memory, weighted by the softmax of its products with each query.
+    """The mean of the memory, weighted by the softmax of its products with the query, (batch, width).
 
     Args:
-        query: (batch, timesteps, width).
+        query: (batch, width).
         memory: (batch, places, width).
         filled: (batch, 1), how many places count.
     """
     places = ops.arange(ops.shape(memory)[1], dtype="float32")
-    scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1)))
-    scores = ops.where(places[None, None, :] < ops.cast(filled, "float32")[:, :, None], scores, EMPTY)
-    return ops.matmul(ops.softmax(scores, axis=-1), memory)
+    scores = ops.einsum("bw,bpw->bp", query, memory)
+    scores = ops.where(places[None, :] < ops.cast(filled, "float32"), scores, EMPTY)
+    return ops.einsum("bp,bpw->bw", ops.softmax(scores, axis=-1), memory)

@@ -37,8 +37,8 @@ class FakeQuantOperators:
         """The tensor of a value that a loop carries, and the way back from it."""
         return values, lambda tensor: tensor
 
-    def quantize(self, name, reals):
-        return self._store(name, reals)
+    def quantize(self, name, reals, form=None):
+        return self._store(form or name, reals)
 
     def product(self, name, values, one=None):
         kernel, bias = self.matrices[name]

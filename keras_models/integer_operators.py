@@ -4,6 +4,7 @@ import tensorflow as tf
 from keras import activations, ops
 
 from keras_models import integer_kernels as kernels
+from keras_models.attention import attended
 from keras_models.fake_quant_operators import with_bias_row
 from keras_models.integer_kernels import Form, Integers
 from keras_models.quantizers import weight_scale
@@ -33,8 +34,8 @@ class IntegerOperators:
     def carry(self, values) -> tuple:
         return values.values, lambda tensor: values._replace(values=tensor)
 
-    def quantize(self, name, reals):
-        return kernels.quantize(reals, self._form(name))
+    def quantize(self, name, reals, form=None):
+        return kernels.quantize(reals, self._form(form or name))
 
     def product(self, name, values, one=None):
         weights, bias = self.matrices[name]
@@ -86,6 +87,9 @@ class IntegerOperators:
     def gather(self, name, ids):
         table = kernels.quantize(ops.convert_to_tensor(self.layer.table), self._form(name))
         return table._replace(values=tf.gather(table.values, tf.cast(ids, tf.int32)))
+
+    def attend(self, name, query, memory, filled):
+        return attended(kernels.dequantize(query), memory, filled)
 
     def _form(self, name) -> Form:
         return self.layer.quantizers[name].form

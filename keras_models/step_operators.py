@@ -42,8 +42,8 @@ def flat_beyond(bits: int, *kinds: str) -> float:
 class StepOperators(Protocol):
     """Values are the interpreter's own. `name` is the stored tensor; `form` the tensor whose quantization it shares."""
 
-    def quantize(self, name: str, reals: Any) -> Any:
-        """Integers of float32 readings."""
+    def quantize(self, name: str, reals: Any, form: str | None = None) -> Any:
+        """Integers of real numbers."""
 
     def product(self, name: str, values: Any, one: str | None = None) -> Any:
         """values @ matrix + bias, the matrix of the layer by this name; `one`: the constant input beside a bias."""
@@ -78,7 +78,9 @@ class StepOperators(Protocol):
         """Rows of the layer's table."""
 
     def attend(self, name: str, query: Any, memory: Any, filled: Any) -> Any:
-        """The mean of the memory weighted by its likeness to the query, on real numbers."""
+        """The mean of the memory (real numbers) weighted by its likeness to the query: real numbers in every form. A
+        softmax of int8 has no room for small shares.
+        """
 
 
 class SourceQuantizer(NamedTuple):
@@ -114,8 +116,8 @@ class Declaration:
             return self._store(name, FixedQuantizer(fixed[bits]))
         return self._learned(name, bits, None)
 
-    def quantize(self, name, reals):
-        return self._learned(name, self.form.product_bits, None)
+    def quantize(self, name, reals, form=None):
+        return self._learned(name, self.form.product_bits, form)
 
     def product(self, name, values, one=None):
         """With int16 activations between powers of two: so all runtimes rescale the 64-bit sums to the same integer."""

@@ -120,17 +120,15 @@ class StepRNN(StepLayer):
         return self.cell_program.step(op, self.form, projected, states)
 
     def lower(self, op, source):
-        return self._output(op, self.lower_step(op, source))
-
-    def lower_step(self, op, *sources):
-        """One step, its states read from and written to the graph; returns the first of the new ones."""
-        states = [
-            op.state(name, self.units, quantizer)
-            for name, quantizer in zip(self.cell_program.states, self.state_quantizers, strict=True)
-        ]
-        new = self.step(op, self.project(op, *sources), states)
+        states = self.lowered_states(op)
+        new = self.step(op, self.project(op, source), states)
         op.keep(self.cell_program.states, states, new)
-        return new[0]
+        return self._output(op, new[0])
+
+    def lowered_states(self, op) -> list:
+        """The states as one step reads them from the graph."""
+        names = zip(self.cell_program.states, self.state_quantizers, strict=True)
+        return [op.state(name, self.units, quantizer) for name, quantizer in names]
 
     def call(self, inputs, mask=None, training=None):
         op = self.operators(training)

@@ -31,10 +31,10 @@ class GraphOperators:
     def __init__(self, builder: StepGraphBuilder, layer: StepLayer, weights: str = "float32"):
         self.builder, self.layer, self.weights = builder, layer, weights
 
-    def quantize(self, name, reals):
+    def quantize(self, name, reals, form=None):
         if self.layer.form.is_float:
             return reals
-        return self._op("QUANTIZE", [reals], name)
+        return self._op("QUANTIZE", [reals], name, form)
 
     def product(self, name, values, one=None):
         kernel, bias = (None if part is None else np.asarray(part) for part in self.layer.matrices()[name])
@@ -96,9 +96,11 @@ class GraphOperators:
         constant = self.builder.constant(
             self._name("embeddings"), table if affine is None else affine.quantize(table), affine
         )
-        shape = (1, self.builder.width(ids), table.shape[1])
+        shape = (*self.builder.shape(ids), table.shape[1])
         rows = self.builder.tensor(self._name(f"{name}_rows"), affine=affine, shape=shape)
         self.builder.op("GATHER", [constant, ids], rows, axis=0)
+        if len(shape) == 2:
+            return rows
         return reshape(self.builder, rows, (1, shape[1] * shape[2]), self._name(name))
 
     def attend(self, name, query, memory, filled):

@@ -86,10 +86,12 @@ class StepTokens(StepLayer):
         if self.form.is_float:
             return Declared(None)
         self.quantizers["table"] = TableQuantizer(self.shared)
+        if self.form.product_bits == 16:
+            return declaration.bounded("rows", 16, None)
         return Declared(self.quantizers["table"])
 
     def program(self, op, ids):
-        return op.gather("table", ids)
+        return op.widen("rows", op.gather("table", ids), self.form.product_bits)
 
     def sources(self, inputs):
         return [(inputs, None)]

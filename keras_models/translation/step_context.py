@@ -1,4 +1,4 @@
-"""The context vector: what the encoder gives the decoder for all of its steps."""
+"""The context vector: what the encoder gives the decoder beside the state it ended in."""
 
 from keras_models.affine_quantization import TANH_OUTPUT
 from keras_models.numeric_form import NumericForm
@@ -8,7 +8,7 @@ from keras_models.step_operators import Declared
 
 
 class StepContext(StepDense):
-    """tanh(V h) of the state h an encoder ended in, (batch, units) -> (batch, width), in the numbers of products."""
+    """tanh(V h) of states h of an encoder, (..., units) -> (..., width), in the numbers of products."""
 
     def __init__(self, form: NumericForm, width: int, **kwargs):
         super().__init__(form, width, "tanh", use_bias=False, **kwargs)
@@ -18,6 +18,10 @@ class StepContext(StepDense):
 
     def program(self, op, h):
         return super().program(op, op.widen("operand", h, self.form.product_bits))
+
+    def compute_mask(self, inputs, mask=None):
+        """The decoder is told how many there are."""
+        return None
 
 
 def tanh_quantizer(bits: int | None) -> FixedQuantizer | None:

@@ -6,9 +6,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_models.numeric_form import NumericForm
-from keras_models.step_layers import StepAdd, StepDense, StepInput, StepLayer
+from keras_models.step_layers import StepDense, StepLayer
 from keras_models.translation.shared_table import SharedTable, StepTied, StepTokens
-from keras_models.translation.step_attention import StepAttention, StepMemory
 from keras_models.translation.step_context import StepContext
 from keras_models.translation.step_decoder import StepDecoder
 from keras_models.translation.step_encoder import StepEncoder
@@ -25,8 +24,8 @@ class Translator(keras.Model):
     and reads START and the target. What leaves the decoder is int16 in the integer forms: scores of int8 would tie.
 
     Args:
-        attention: the decoder looks back at what the encoder kept of each sub-word (`step_attention`), instead of being
-            given one context of them all (`step_context`).
+        attention: the decoder looks its context up anew at every step, in those of all states of the encoder, instead of
+            being given that of the last.
         form: of both recurrent layers: the numbers they compute with, or its fields.
         dropout: of what the recurrent layers read and what the decoder puts out.
     """
@@ -52,39 +51,31 @@ class Translator(keras.Model):
         self.built = True
 
     def _encoder(self) -> keras.Model:
-        """Sub-words -> [the state after the last of them, (batch, units), and the context, (batch, embedding)]; with
-        attention instead of the context what is kept of each sub-word, (batch, timesteps, embedding).
+        """Sub-words -> [the state after the last of them, (batch, units), and its context, (batch, embedding)]; with
+        attention the contexts after each of them, (batch, timesteps, embedding): the memory.
         """
         source = keras.Input((None,), dtype="int32", name="source")
         x = StepTokens(self.form, self.table, padded=True, name="source_tokens")(source)
         x = layers.Dropout(self.dropout, seed=self.seed, name="source_dropout")(x)
         h = StepEncoder(self.form, "gru", self._cell, return_sequences=self.attention, name="encoder_gru")(x)
-        if not self.attention:
-            return keras.Model(source, [h, StepContext(self.form, self.embedding, name="context")(h)], name="encoder")
-        memory = StepMemory(self.form, self.embedding, name="memory")(h)
-        return keras.Model(source, [h[:, -1], memory], name="encoder")
+        context = StepContext(self.form, self.embedding, name="context")(h)
+        return keras.Model(source, [h[:, -1] if self.attention else h, context], name="encoder")
 
     def _decoder(self) -> keras.Model:
         """Sub-words, first state and context -> scores, and the state after each with the context beside it. With
-        attention it is given what the encoder kept instead of a context, and of how many sub-words, (batch, 1).
+        attention it is given the memory instead of a context, and of how many sub-words that is, (batch, 1).
         """
         target = keras.Input((None,), dtype="int32", name="target")
         state = keras.Input((self.units,), name="state")
         x = StepTokens(self.form, self.table, name="target_tokens")(target)
         x = layers.Dropout(self.dropout, seed=self.seed + 1, name="target_dropout")(x)
         if self.attention:
-            given = [keras.Input((None, self.embedding), name="kept"), keras.Input((1,), name="filled")]
+            given = [keras.Input((None, self.embedding), name="memory"), keras.Input((1,), name="filled")]
         else:
-            given = [keras.Input((self.embedding,), name="given")]
-        read = [x, state] if self.attention else [x, state, *given]
-        h = StepDecoder(self.form, "gru", self._cell, return_sequences=True, name="decoder_gru")(read)
+            given = [keras.Input((self.embedding,), name="context")]
+        h = StepDecoder(self.form, "gru", self._cell, attention=self.attention, name="decoder_gru")([x, state, *given])
         y = layers.Dropout(self.dropout, seed=self.seed + 2, name="output_dropout")(h)
         narrow = StepDense(self.wide, self.embedding, name="narrow")(y)
-        if self.attention:
-            query = StepDense(self.wide, self.embedding, name="query")(y)
-            context = StepInput(self.wide, name="looked_at")(StepAttention(name="attention")([query, *given]))
-            looked_up = StepDense(self.wide, self.embedding, use_bias=False, name="looked_up")(context)
-            narrow = StepAdd(self.wide, name="together")([narrow, looked_up])
         scores = StepTied(self.wide, self.table, name="scores")(narrow)
         return keras.Model([target, state, *given], [scores, h], name="decoder")
 
@@ -126,7 +117,7 @@ class Translator(keras.Model):
     @property
     def _weights_by_name(self) -> dict:
         """What is learned in the float form, by layer and name."""
-        float_weights = ("rows", "kernel", "recurrent_kernel", "bias")
+        float_weights = ("rows", "kernel", "recurrent_kernel", "query", "bias")
         layers = (self.table, *self.step_layers)
         return {(one.name, w.name): w for one in layers for w in one.weights if w.name in float_weights}
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from keras_models.translation.translator import Translator
+from tflite.arena_order import ordered_for_arena
 from tflite.artifact import FORMAT
 from tflite.flatbuffer import write_flatbuffer, write_signatures
 from tflite.runtimes.step_signature import STEP
@@ -33,7 +34,7 @@ def convert_translator(model: Translator, tokenizer: dict[str, Any], name: str) 
     """
     graphs = lower_translator(model, tokenizer["maximum_length"])
     content = write_signatures(graphs)
-    small = {signature: _integer_outputs(graph) for signature, graph in graphs.items()}
+    small = {signature: ordered_for_arena(_integer_outputs(graph)) for signature, graph in graphs.items()}
     micro = {signature: write_flatbuffer(graph) for signature, graph in small.items()}
     manifest = {
         "format": FORMAT,

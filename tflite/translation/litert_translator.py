@@ -92,19 +92,19 @@ class LiteRTTranslator:
         """The states after the source with its context; with attention instead of that the memory of it."""
         states, rows = self._zeros, []
         for token in [*source_ids, self._tail]:
-            said = dict(self._encode(**{TOKEN: _one(token)}, **states))
+            said = dict(self._encode(**{TOKEN: _token(token)}, **states))
             states = {name: said.pop(name) for name in self._zeros}
             rows.append(said)
         if self._memory is None:
             return {**states, **rows[-1]}
         memory = self._memory.copy()
         memory[0, : len(rows)] = [row[MEMORY][0] for row in rows]
-        return {**states, MEMORY: memory, FILLED: _one(len(rows))}
+        return {**states, MEMORY: memory, FILLED: np.array([[len(rows)]], np.int32)}
 
     def _continued(self, hypothesis: Hypothesis, beam: int) -> list[Hypothesis]:
         """The likeliest `beam` continuations; of equal ones the lower sub-word first, as argmax has it."""
         last = hypothesis.ids[-1] if hypothesis.ids else self.start
-        states = {**hypothesis.states, **self._decode(**{TOKEN: _one(last)}, **hypothesis.states)}
+        states = {**hypothesis.states, **self._decode(**{TOKEN: _token(last)}, **hypothesis.states)}
         scores = states.pop(SCORES)[0].astype(np.float64)
         scores[self._never] = -np.inf
         shares = scores - scores.max() - np.log(np.exp(scores - scores.max()).sum())
@@ -122,5 +122,5 @@ def _zero(end: dict) -> np.ndarray:
     return np.full((1, *end["shape"]), end.get("zero_point", 0), end["dtype"])
 
 
-def _one(token: int) -> np.ndarray:
-    return np.array([[token]], np.int32)
+def _token(index: int) -> np.ndarray:
+    return np.array([index], np.int32)

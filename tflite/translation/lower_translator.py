@@ -44,12 +44,11 @@ def _decode(model: Translator, encode: StepGraph, places: int) -> StepGraph:
     shape = (1, places, row.shape[-1]) if model.attention else row.shape
     given = builder.tensor(f"input/{name}", shape=shape, affine=row.affine)
     builder.inputs.append((name, given))
+    sources[name] = given
     if model.attention:
         filled = builder.tensor(f"input/{FILLED}", 1, dtype="int32")
         builder.inputs.append((FILLED, filled))
-        sources |= {"kept": given, "filled": builder.op("CAST", [filled], builder.tensor("filled", 1))}
-    else:
-        sources["given"] = given
+        sources[FILLED] = builder.op("CAST", [filled], builder.tensor("filled", 1))
     scores = lower_model(builder, model.decoder, sources)[0]
     builder.outputs.append((SCORES, dequantize(builder, scores)))
     return builder.build()
@@ -62,6 +61,6 @@ def _given(model: Translator) -> str:
 
 def _begun() -> tuple[StepGraphBuilder, str]:
     builder = StepGraphBuilder()
-    token = builder.tensor(f"input/{TOKEN}", 1, dtype="int32")
+    token = builder.tensor(f"input/{TOKEN}", shape=(1,), dtype="int32")
     builder.inputs.append((TOKEN, token))
     return builder, token

@@ -143,7 +143,7 @@ def _proof(artifact: TranslatorArtifact, sources: list[str], written: list) -> d
         DECODE: [token for ids in written for token in (START, *ids)][:PARITY_STEPS],
     }
     still = {name: _still(ends) for name, ends in artifact.manifest["micro"].items()}
-    calls = {name: [{**still[name], TOKEN: np.array([t], np.int32)} for t in tokens] for name, tokens in steps.items()}
+    calls = {name: [{**still[name], TOKEN: np.array(t, np.int32)} for t in tokens] for name, tokens in steps.items()}
     arenas = {name: arena_bytes(model) for name, model in artifact.micro.items()}
     runtimes = {name: load_step_model(model) for name, model in artifact.micro.items()}
     times = {name: step_latency(one, calls[name], rounds=2, raw=True) for name, one in runtimes.items()}

@@ -92,14 +92,14 @@ def replace_tokenizer(translator, tokenizer):
 def encoded(translator, source):
     states = translator._zeros
     for token in [*source, END]:
-        states = translator._encode(token=np.array([[token]], np.int32), **states)
+        states = translator._encode(token=np.array([token], np.int32), **states)
         context = states.pop("context")
     return states, context
 
 
 def shares(translator, token, states, context):
     """Log probabilities of the next sub-word, by numpy, and the states behind."""
-    result = dict(translator._decode(token=np.array([[token]], np.int32), context=context, **states))
+    result = dict(translator._decode(token=np.array([token], np.int32), context=context, **states))
     scores = result.pop("scores")[0].astype(np.float64)
     scores[[0, 1, 2]] = -np.inf
     return scores - np.log(np.sum(np.exp(scores))), result

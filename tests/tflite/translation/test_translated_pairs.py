@@ -19,7 +19,7 @@ def written_by_hand(folder, manifest, source):
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     encode, decode = (interpreter.get_signature_runner(name) for name in ("encode", "decode"))
-    record, token = manifest["tokenizer"], lambda index: np.array([[index]], np.int32)
+    record, token = manifest["tokenizer"], lambda index: np.array([index], np.int32)
     states = {
         state["name"]: np.full((1, *state["shape"]), state.get("zero_point", 0), state["dtype"])
         for state in manifest["signatures"]["encode"]["states"]

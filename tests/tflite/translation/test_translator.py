@@ -22,7 +22,7 @@ from tflite.translation.translator_artifact import read_translator
 SOURCE = np.array([[7, 5, 9, END], [6, 8, END, PAD]], np.int32)
 TARGET = np.array([[START, 4, 9, 10, 6], [START, 11, 5, 5, 8]], np.int32)
 TOKENIZER = {"maximum_length": 6, "pieces": []}
-FORMS = [NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16")]
+FORMS = [NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16")]
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,15 @@ def eagerly(model: Translator, source=SOURCE, target=TARGET) -> np.ndarray:
     return np.asarray(model([source, target], training=False))
 
 
-def gru_by_hand(xs, h, kernel, recurrent, bias, context=()):
+def gru_by_hand(xs, h, kernel, recurrent, bias, context=lambda h: ()):
     """Cho et al. 2014 with the reset gate after the product, gates z, r, n side by side; the states after each step.
 
-    The context stands beside the state in its products: their rows behind those of the state are C, C_z and C_r.
+    The context, by the state before, stands beside that in its products: their rows behind those of the state are C,
+    C_z and C_r.
     """
     states = []
     for x in xs:
-        told = np.concatenate([h, context])
+        told = np.concatenate([h, context(h)])
         (xz, xr, xn), (hz, hr, hn) = np.split(x @ kernel + bias[0], 3), np.split(told @ recurrent + bias[1], 3)
         z, r = 1 / (1 + np.exp(-(xz + hz))), 1 / (1 + np.exp(-(xr + hr)))
         h = z * h + (1 - z) * np.tanh(xn + r * hn)
@@ -83,7 +84,7 @@ def test_float_translator_is_two_grus_a_context_and_one_table(plain):
     for row, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
         first = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])[-1]
         context = np.tanh(first @ weights["context/kernel"])
-        states = gru_by_hand(table[target], first, *gru["decoder"], context)
+        states = gru_by_hand(table[target], first, *gru["decoder"], lambda _, context=context: context)
         beside = np.concatenate([states, np.tile(context, (len(states), 1))], axis=1)
         hidden = beside @ weights["narrow/kernel"] + weights["narrow/bias"]
         np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
@@ -99,33 +100,28 @@ def test_sub_words_weigh_at_the_beginning_as_inputs_of_a_keras_gru_do():
             assert np.std(np.asarray(model.table.rows) @ np.asarray(layer.kernel)) == pytest.approx(wanted, rel=0.1)
 
 
-def attention_by_hand(queries, memory):
-    """Luong et al. 2015, equations 5 to 8 with the score "dot"."""
-    contexts = []
-    for query in queries:
-        shares = np.exp(memory @ query)
-        contexts.append(shares / shares.sum() @ memory)
-    return np.array(contexts)
-
-
 def test_attention_looks_at_all_of_the_source_and_at_no_padding(attentive):
+    """Bahdanau et al. 2015, equations 4 to 6, likeness the product (Luong et al. 2015, "dot")."""
     weights = {f"{layer.name}/{w.name}": np.asarray(w, np.float64) for layer in attentive.layers for w in layer.weights}
-
-    def dense(x, name):
-        return x @ weights[f"{name}/kernel"] + weights.get(f"{name}/bias", 0.0)
-
     names, table = ("kernel", "recurrent_kernel", "bias"), np.asarray(attentive.table.rows, np.float64)
     gru = {part: [weights[f"{part}_gru/{name}"] for name in names] for part in ("encoder", "decoder")}
     said = eagerly(attentive)
     for row, (source, target) in enumerate(zip(SOURCE, TARGET, strict=True)):
         read = gru_by_hand(table[source[source != PAD]], np.zeros(8), *gru["encoder"])
-        states = gru_by_hand(table[target], read[-1], *gru["decoder"])
-        contexts = attention_by_hand(dense(states, "query"), dense(read, "memory"))
-        hidden = dense(states, "narrow") + dense(contexts, "looked_up")
+        memory, query = np.tanh(read @ weights["context/kernel"]), weights["decoder_gru/query"]
+
+        def looked_up(h, memory=memory, query=query):
+            shares = np.exp(memory @ (h @ query))
+            return shares / shares.sum() @ memory
+
+        states = gru_by_hand(table[target], read[-1], *gru["decoder"], looked_up)
+        contexts = [looked_up(h) for h in [read[-1], *states[:-1]]]
+        beside = np.concatenate([states, contexts], axis=1)
+        hidden = beside @ weights["narrow/kernel"] + weights["narrow/bias"]
         np.testing.assert_allclose(said[row], hidden @ table.T + weights["scores/bias"], atol=2e-5)
 
 
-@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form.name)
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 def test_an_attentive_model_writes_what_keras_writes(attentive, form):
     model = attentive if form.is_float else calibrated(attentive, form)
     pieces = [[f"p{i}", -1.0] for i in range(12)]
@@ -145,11 +141,11 @@ def by_file(content: bytes, source, target, kernels=OpResolverType.BUILTIN_WITHO
     detail = encode.get_input_details()["h0"]
     states = {"h0": np.zeros(detail["shape"], detail["dtype"])}
     for token in source[source != PAD]:
-        states = encode(token=np.array([[token]], np.int32), **states)
+        states = encode(token=np.array([token], np.int32), **states)
         context = states.pop("context")
     scores = []
     for token in target:
-        states = decode(token=np.array([[token]], np.int32), context=context, **states)
+        states = decode(token=np.array([token], np.int32), context=context, **states)
         scores.append(states.pop("scores")[0])
     return np.array(scores)
 
@@ -175,7 +171,7 @@ def test_states_and_context_are_the_same_integers_in_keras_and_tflite_micro(mode
     for source, state, context in zip(SOURCE, *map(np.asarray, model.encoder(SOURCE)), strict=True):
         encode.reset()
         for token in source[source != PAD]:
-            given = encode.step({"token": np.array([token], np.int32)})
+            given = encode.step({"token": np.array(token, np.int32)})
         (spec,) = encode.state_specs
         np.testing.assert_array_equal(given, context)
         assert (encode.states["h0"] * np.float32(spec.scale) == state).all()
