@@ -25,8 +25,8 @@ def ordered_for_arena(graph: StepGraph) -> StepGraph:
 def planned_bytes(graph: StepGraph) -> int:
     """Bytes TFLite Micro plans for inputs, outputs, states and all between them; kernels may ask for scratch beside it.
 
-    As its GreedyMemoryPlanner does: the largest first, of equal ones the last of the file, each at the lowest place that
-    is free for as long as it lives.
+    As its GreedyMemoryPlanner does: the largest first, of equal ones the last of the file, each at the lowest place
+    that is free for as long as it lives.
     """
     sizes, lives = _sizes(graph), _lives(graph)
     order = sorted(reversed(sizes), key=lambda name: -sizes[name])  # stable

@@ -1,5 +1,6 @@
 """Batches of one bucket of lengths each, padded to its steps."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from pipeline.text.unigram import END, PAD, START
 class PairBatches:
     """((source with END, START with target), target with END), int32 (batch, steps), in another order every epoch.
 
+    A source is read from its last sub-word to its first: that one, which the translation begins with, is then the one
+    read last (Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014, section 3.3).
+
     The last batch of a bucket is filled up with padding: XLA compiles the loops over time for every size of a batch.
     """
 
@@ -19,7 +23,10 @@ class PairBatches:
         """seed: of the order; None: always the same."""
         self.batch, self.random = batch, None if seed is None else np.random.default_rng(seed)
         self.buckets = [
-            (_padded(table["source_ids"], steps[0], tail=END), _padded(table["target_ids"], steps[1], tail=END))
+            (
+                _padded(map(reversed, table["source_ids"].to_pylist()), steps[0]),
+                _padded(table["target_ids"].to_pylist(), steps[1]),
+            )
             for steps, table in read_shards(folder, dataset["files"], part)
         ]
 
@@ -47,13 +54,10 @@ class PairBatches:
             yield tuple(_filled(array[rows], self.batch) for array in (sources, targets))
 
 
-def _padded(ids, steps: int, tail: int) -> np.ndarray:
-    """(sentences, steps): each with `tail` behind it, then PAD."""
-    rows = ids.to_pylist()
-    padded = np.full((len(rows), steps), PAD, np.int32)
-    for row, tokens in zip(padded, rows, strict=True):
-        row[: len(tokens) + 1] = [*tokens, tail]
-    return padded
+def _padded(sentences: Iterable[Iterable[int]], steps: int) -> np.ndarray:
+    """(sentences, steps): each with END behind it, then PAD."""
+    rows = [[*tokens, END] for tokens in sentences]
+    return np.array([row + [PAD] * (steps - len(row)) for row in rows], np.int32)
 
 
 def _filled(rows: np.ndarray, batch: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The recurrent layer of a decoder: it begins in the state an encoder ended in, and is told of the source at every step.
+"""The recurrent layer of a decoder: it begins in the state an encoder ended in, and is told of the source each step.
 
 What it is told is a context. Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, 2014, appendix
 A.1.2: it stands beside the state in the products of both gates and of the candidate, and beside it in what the layer

@@ -24,8 +24,8 @@ class Translator(keras.Model):
     and reads START and the target. What leaves the decoder is int16 in the integer forms: scores of int8 would tie.
 
     Args:
-        attention: the decoder looks its context up anew at every step, in those of all states of the encoder, instead of
-            being given that of the last.
+        attention: the decoder looks its context up anew at every step, among those of all states of the encoder;
+            otherwise it is given that of the last.
         form: of both recurrent layers: the numbers they compute with, or its fields.
         dropout: of what the recurrent layers read and what the decoder puts out.
     """

@@ -15,9 +15,9 @@ from tflite.translation.lower_translator import lower_translator
 from tflite.translation.translator_artifact import TranslatorArtifact
 
 HOW = (
-    "text -> tokenizer -> at most maximum_length sub-words, then source_ends_with; states begin at real 0; call encode"
-    " with each; call decode with start, then with what was chosen, its states those encode ended in; choose the"
-    " highest score but never_generated; stop at end or after maximum_length"
+    "text -> tokenizer -> at most maximum_length sub-words, the last of them first, then source_ends_with; states begin"
+    " at real 0; call encode with each; call decode with start, then with what was chosen, its states those encode"
+    " ended in; choose the highest score but never_generated; stop at end or after maximum_length"
 )
 HOW_CONTEXT = "; decode's context is the one encode gave last"
 HOW_ATTENTION = "; what encode gives as memory are the rows of decode's memory from the first on, filled their number"

@@ -91,7 +91,7 @@ class LiteRTTranslator:
     def _read(self, source_ids: Sequence[int]) -> dict[str, np.ndarray]:
         """The states after the source with its context; with attention instead of that the memory of it."""
         states, rows = self._zeros, []
-        for token in [*source_ids, self._tail]:
+        for token in [*reversed(source_ids), self._tail]:
             said = dict(self._encode(**{TOKEN: _token(token)}, **states))
             states = {name: said.pop(name) for name in self._zeros}
             rows.append(said)

@@ -111,7 +111,7 @@ def _sameness(written: dict[str, list], expected: list) -> dict[str, Any]:
 
 def keras_ids(model: Translator, tokenizer: UnigramTokenizer, sources: list[str]) -> list[tuple[int, ...]]:
     """What the Keras model writes, greedily, for each sentence, END left out."""
-    ids = [[*tokenizer.encode(source)[: tokenizer.longest], END] for source in sources]
+    ids = [[*reversed(tokenizer.encode(source)[: tokenizer.longest]), END] for source in sources]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # few lengths in a batch
     found: list[tuple[int, ...]] = [()] * len(ids)
     for start in range(0, len(order), BATCH):
@@ -139,7 +139,7 @@ def _proof(artifact: TranslatorArtifact, sources: list[str], written: list) -> d
     """Operators, parity, memory and time of the two signatures, on the steps of the test part."""
     tokenizer = UnigramTokenizer.of(artifact.manifest["tokenizer"])
     steps = {
-        ENCODE: [token for source in sources for token in (*tokenizer.encode(source), END)][:PARITY_STEPS],
+        ENCODE: [token for source in sources for token in (*reversed(tokenizer.encode(source)), END)][:PARITY_STEPS],
         DECODE: [token for ids in written for token in (START, *ids)][:PARITY_STEPS],
     }
     still = {name: _still(ends) for name, ends in artifact.manifest["micro"].items()}

@@ -91,7 +91,7 @@ def replace_tokenizer(translator, tokenizer):
 
 def encoded(translator, source):
     states = translator._zeros
-    for token in [*source, END]:
+    for token in [*source[::-1], END]:
         states = translator._encode(token=np.array([token], np.int32), **states)
         context = states.pop("context")
     return states, context

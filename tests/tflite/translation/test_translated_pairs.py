@@ -24,7 +24,7 @@ def written_by_hand(folder, manifest, source):
         state["name"]: np.full((1, *state["shape"]), state.get("zero_point", 0), state["dtype"])
         for state in manifest["signatures"]["encode"]["states"]
     }
-    for index in [*source[: record["maximum_length"]], record["ids"]["end"]]:
+    for index in [*source[: record["maximum_length"]][::-1], record["ids"]["end"]]:
         states = encode(token=token(index), **states)
         context = states.pop("context")
     written, last = [], record["ids"]["start"]

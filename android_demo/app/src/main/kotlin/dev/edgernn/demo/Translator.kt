@@ -28,7 +28,7 @@ class Translator(artifact: Artifact, private val engine: Engine) {
         states.reset()
         val source = tokenizer.encode(sentence).take(tokenizer.longest)
         if (source.isEmpty()) return emptyList()
-        for (token in source + tokenizer.end) encode.run(token, emptyMap(), given)
+        for (token in source.reversed() + tokenizer.end) encode.run(token, emptyMap(), given)
         val scores = logits.buffer()
         val values = FloatArray(logits.elements)
         val written = mutableListOf<Int>()
