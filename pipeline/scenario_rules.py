@@ -16,7 +16,7 @@ RESERVED = ("stream", "time", "part", "segment", "observed", "rows")
 
 def check_scenario(scenario: Scenario, place: Place) -> None:
     """Raises a UserError naming the key for the first rule that is broken."""
-    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _model, _quantization):
+    for rule in (_data, _columns, _inject, _split, _windows, _anomaly, _normalize, _forecast, _model, state_width):
         rule(scenario, place)
 
 
@@ -220,7 +220,8 @@ def _model(scenario: Scenario, place: Place) -> None:
         raise place.at("model.trust").error('goes with model.loss = "geometric" and anomaly.recentre; remove it')
 
 
-def _quantization(scenario: Scenario, place: Place) -> None:
+def state_width(scenario: Scenario, place: Place) -> None:
+    """Also of a translation."""
     quantization, place = scenario.quantization, place.at("quantization.state_dtype")
     if quantization.state_dtype is not None and quantization.activations != "int8":
         raise place.error(

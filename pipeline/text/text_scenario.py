@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import toml_table as toml
 from pipeline.data_sets import DATA_SETS
 from pipeline.scenario import CardText
+from pipeline.scenario_rules import state_width
 from pipeline.toml_table import entry
 
 BUDGETS = ("bytes", "arena_bytes", "convert_seconds", "bleu", "bleu_loss", "exact_match", "identity", "parity_lsb")
@@ -89,7 +90,7 @@ class TranslatorSettings:
 class TranslatorQuantization:
     """The shipped form, and its fine-tuning towards the float model (0 epochs: calibration only)."""
 
-    activations: str = entry(toml.choice("int8"))
+    activations: str = entry(toml.choice("int8", "int16"))
     state_dtype: str | None = entry(toml.choice("int8", "int16"), default=None)
     state: str = entry(toml.choice("external"), default="external")
     epochs: int = entry(toml.whole(0))
@@ -135,9 +136,4 @@ def _shares(scenario: TextScenario, place: toml.Place) -> None:
         raise place.at("split.test").error("expected validation + test to leave a share for training, less than 1")
 
 
-def _attention(scenario: TextScenario, place: toml.Place) -> None:
-    if scenario.model.attention and scenario.quantization.state_dtype == "int16":
-        raise place.at("quantization.state_dtype").error('goes without attention; expected "int8" or no such key')
-
-
-RULES: tuple[Callable[[TextScenario, toml.Place], None], ...] = (_data, _shares, _attention)
+RULES: tuple[Callable[[TextScenario, toml.Place], None], ...] = (_data, _shares, state_width)

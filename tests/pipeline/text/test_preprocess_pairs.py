@@ -142,8 +142,7 @@ def test_commands_for_streams_refuse_a_translation(tmp_path, capsys, command):
     assert f'task: `edgernn {command}` is for "forecast" and "anomaly"' in capsys.readouterr().err
 
 
-def test_attention_and_an_int16_state_do_not_go_together(tmp_path, capsys):
-    attention = "embedding = 12", "embedding = 12\nattention = true"
-    state = 'activations = "int8"', 'activations = "int8"\nstate_dtype = "int16"'
-    assert edgernn.main(["preprocess", str(translation_scenario(tmp_path, attention, state))]) == 2
-    assert "quantization.state_dtype: goes without attention" in capsys.readouterr().err
+def test_a_state_dtype_goes_with_int8_only(tmp_path, capsys):
+    state = 'activations = "int8"', 'activations = "int16"\nstate_dtype = "int16"'
+    assert edgernn.main(["preprocess", str(translation_scenario(tmp_path, state))]) == 2
+    assert 'quantization.state_dtype: goes with activations = "int8" only' in capsys.readouterr().err
