@@ -80,7 +80,8 @@ class Column:
     `role` is `input` (measured, fed to the model), `known` (fed, and known in advance; every calendar column
     is) or `label` (kept beside the stream, never fed). `header`: its name in the files, where it is another one.
     `optional`: files may lack it; its readings are missing there. `kinds`: of a label, names of its values 1, 2, ...
-    `ahead`: of a known column, the value fed is the one it will have so much later.
+    `ahead`: of a known column, the value fed is the one it will have so much later; of a calendar, below 0, the one it
+    had before.
     """
 
     name: str = entry(toml.text)
@@ -94,7 +95,7 @@ class Column:
     header: str | None = entry(toml.text, default=None)
     optional: bool = entry(toml.flag, default=False)
     kinds: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
-    ahead_seconds: float = entry(toml.duration, key="ahead", default=0.0)
+    ahead_seconds: float = entry(toml.signed_duration, key="ahead", default=0.0)
 
     def __post_init__(self):
         if self.calendar is not None and self.role == "input":

@@ -57,6 +57,8 @@ def _column(column: Column, scenario: Scenario, place: Place) -> None:
         raise place.at("cycles").error("belongs to calendar columns only; remove it or add the key calendar")
     if column.ahead_seconds and column.role != "known":
         raise place.at("ahead").error('belongs to columns known in advance only; remove it or say role = "known"')
+    if column.ahead_seconds < 0 and column.calendar is None:
+        raise place.at("ahead").error("expected above 0 of a column that is read; only a calendar is fed as it was")
     if column.ahead_seconds % scenario.data.step_seconds:
         raise place.at("ahead").error(f"expected whole steps of {scenario.data.step_seconds:g} s")
     if column.calendar is not None and not column.cycles:

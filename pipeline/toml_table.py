@@ -173,6 +173,13 @@ def duration(value: Any, place: Place) -> float:
     return round(seconds * 1000) / 1000
 
 
+def signed_duration(value: Any, place: Place) -> float:
+    """Seconds, below 0 with a minus in front: "-1d" is a day before."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -duration(value[1:], place)
+    return duration(value, place)
+
+
 def moment(value: Any, place: Place) -> float:
     """Seconds since 1970-01-01; a time without an offset is read as UTC."""
     try:

@@ -55,7 +55,7 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
         artifact.manifest.update(about)
         for told, column in zip(artifact.manifest["inputs"][0]["columns"], scenario.inputs, strict=True):
             if column.ahead_seconds:
-                told["ahead_seconds"] = column.ahead_seconds  # feed the value it will have then
+                told["ahead_seconds"] = column.ahead_seconds  # feed the value it will have then, or had
         path = artifact.save(place)
         write_card(place, artifact.manifest, scenario=scenario, dataset=dataset)
         return path

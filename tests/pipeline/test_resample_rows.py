@@ -168,8 +168,9 @@ def test_a_column_known_in_advance_is_fed_ahead_of_its_time(job):
     np.testing.assert_array_equal(series.values["speed"], np.float32([0, 1, 2, NAN, 3, 4, 5, 6, 7]))
 
 
-def test_a_calendar_may_be_that_of_the_time_forecast(job):
-    hour = '[[columns]]\nname = "hour"\nunit = "h"\ncalendar = "hour_of_day"\ncycles = [24.0]\nahead = "1h"\n'
+@pytest.mark.parametrize(("ahead", "first"), [("1h", 1.0), ("-1h", 23.0)])
+def test_a_calendar_may_be_that_of_another_time(job, ahead, first):
+    hour = f'[[columns]]\nname = "hour"\nunit = "h"\ncalendar = "hour_of_day"\ncycles = [24.0]\nahead = "{ahead}"\n'
     scenario = job.scenario(("[split]", f"{hour}[split]"))
     series, _ = gridded(scenario, [0, 1000], [1.0, 1.0])
-    np.testing.assert_allclose(series.values["hour"], [1.0, 1.0 + 1 / 3600])
+    np.testing.assert_allclose(series.values["hour"], [first, first + 1 / 3600], rtol=1e-6)

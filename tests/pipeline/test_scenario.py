@@ -106,6 +106,8 @@ def test_calendar_columns_are_known_in_advance(job):
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.0, 0.5]", "forecast.quantiles: expected a number"),
         ('unit = "N"', 'unit = "N"\nahead = "2s"', 'columns["load"].ahead: belongs to columns known in advance only'),
         ('unit = "N"', 'unit = "N"\nrole = "known"\nahead = "1500ms"', 'columns["load"].ahead: expected whole'),
+        ('unit = "N"', 'unit = "N"\nrole = "known"\nahead = "-2s"', 'columns["load"].ahead: expected above 0'),
+        ('unit = "N"', 'unit = "N"\nrole = "known"\nahead = "--2s"', 'columns["load"].ahead: expected a duration'),
         ("[model]", '[[published]]\nname = "a"\nvalue = 0.1\n[model]', 'published["a"].source: missing'),
         ('cell = "gru"', 'cell = "gnu"', "model.cell: expected one of gru"),
         ("[model]", "[model]\nlearning_rat = 1", 'model.learning_rat: unknown key; did you mean "learning'),

@@ -23,11 +23,12 @@ LATER = (
     ("cycles = [24.0]", 'cycles = [24.0]\nahead = "3h"'),
     ("[budgets]\n", "[budgets]\nnrmse = 3.0\ncoverage_gap = 1.0\nmetric_points = 1.0\n"),
 )
+BEFORE = ("cycles = [24.0]", 'cycles = [24.0]\nahead = "-3h"')
 TRUST = (("units = 4", 'units = 4\nloss = "geometric"\ntrust = true'), ("[anomaly]\n", "[anomaly]\nrecentre = 20\n"))
 # By cell: maker, [quantization], name of the form, bytes of the states: 4 units of int8 or int16, the LSTM's cell state
 # in int16, 3 reals that stand for missing readings, and the 23 that lags reach back to.
 ROADS = {
-    "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12),
+    "lstm": (forecast_scenario, f'activations = "int8"\n{INSIDE}', "int8", 4 + 8 + 12, BEFORE),
     "gru": (forecast_scenario, WIDE_STATE, "int8_state16", 8 + 12 + 4 * 23, *LATER),
     "simple_rnn": (anomaly_scenario, 'activations = "int16"\nstate = "external"', "int16", None, *TRUST),
 }
@@ -92,6 +93,14 @@ def test_every_step_is_compared_from_the_same_state_wherever_that_is_kept(road):
         assert max(pair["max_lsb"] for pair in kernel_pairs(record)) <= (2 if cell == "lstm" else 1)
         if state_bytes is not None and record["activations"] != "float32":
             assert record["memory"]["state_bytes"] == state_bytes
+
+
+@pytest.mark.parametrize("road", ["lstm"], indirect=True)
+def test_a_calendar_of_a_time_before_is_told_and_shown(road):
+    built, *_ = road
+    told = read(built.folder / "tflite" / "artifact.json")["inputs"][0]["columns"]
+    assert [one.get("ahead_seconds") for one in told] == [None, None, -10800.0]
+    assert "calendar, hour_of_day, 3 h before" in (built.folder / "report.html").read_text().replace("\u00a0", " ")
 
 
 def test_the_runtimes_agree_on_the_task(road):

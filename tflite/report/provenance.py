@@ -95,7 +95,8 @@ def _column_row(column, statistics):
     known = statistics.get(column.get("name")) or {}
     role = f"calendar, {column['calendar']}" if column.get("calendar") else column.get("role", "input")
     if column.get("ahead_seconds"):
-        role += f", {span_text(column['ahead_seconds'])} ahead"
+        way = "ahead" if column["ahead_seconds"] > 0 else "before"
+        role += f", {span_text(abs(column['ahead_seconds']))} {way}"
     row = {"name": column.get("name", "-"), "unit": column.get("unit") or "", "role": role}
     for key in ("mean", "std", "min", "max"):
         row[key] = "" if known.get(key) is None else f"{known[key]:,.4g}"
