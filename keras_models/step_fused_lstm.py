@@ -30,7 +30,8 @@ class StepFusedLSTM(StepRNN):
 
     def step(self, op, projected, states):
         (h, c), dropout = states, getattr(op, "recurrent_dropout", None)
-        return fused_lstm_step(op.fused, projected[0], h if dropout is None else h * dropout, c)
+        new = fused_lstm_step(op.fused, projected[0], h if dropout is None else h * dropout, c)
+        return new[0], new
 
     def _fused(self, op, x) -> FakeQuantLstm | IntegerLstm:
         h, c = self.state_quantizers

@@ -116,14 +116,15 @@ class StepRNN(StepLayer):
         return self.cell_program.project(op, x)
 
     def step(self, op, projected, states) -> tuple:
-        """The new states, the first of which is the output."""
-        return self.cell_program.step(op, self.form, projected, states)
+        """What is put out, in the numbers of the first state, and the new states."""
+        new = self.cell_program.step(op, self.form, projected, states)
+        return new[0], new
 
     def lower(self, op, source):
         states = self.lowered_states(op)
-        new = self.step(op, self.project(op, source), states)
+        output, new = self.step(op, self.project(op, source), states)
         op.keep(self.cell_program.states, states, new)
-        return self._output(op, new[0])
+        return self._output(op, output)
 
     def lowered_states(self, op) -> list:
         """The states as one step reads them from the graph."""
@@ -163,7 +164,7 @@ class StepRNN(StepLayer):
         names = "cell options use_bias return_sequences stateful dropout recurrent_dropout zero_output_for_mask seed"
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
 
-    def _run(self, op, projected, states, mask) -> tuple:
+    def _run(self, op, projected, states, mask=None, given=()) -> tuple:
         """The loop over time: outputs as the tensor the loop carries, last states, and the way back from a tensor."""
         inputs, inputs_back = zip(*map(op.carry, projected), strict=True)
         carried, states_back = zip(*map(op.carry, states), strict=True)
@@ -171,8 +172,8 @@ class StepRNN(StepLayer):
         def step(inputs, states):
             projected = [back(part) for back, part in zip(inputs_back, inputs, strict=True)]
             states = [back(part) for back, part in zip(states_back, states, strict=True)]
-            new = tuple(op.carry(state)[0] for state in self.step(op, projected, states))
-            return new[0], new
+            output, new = self.step(op, projected, states, *given)
+            return op.carry(output)[0], tuple(op.carry(state)[0] for state in new)
 
         outputs, last = run_recurrence(step, inputs, carried, mask=mask, compiled=not self.observe)
         return outputs, [back(state) for back, state in zip(states_back, last, strict=True)], states_back[0]

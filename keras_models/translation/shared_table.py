@@ -86,7 +86,7 @@ class StepTokens(StepLayer):
         if self.form.is_float:
             return Declared(None)
         self.quantizers["table"] = TableQuantizer(self.shared)
-        if self.form.product_bits == 16:
+        if self.form.product_bits == 16:  # products want a power of two, which the scale of the table is not
             return declaration.bounded("rows", 16, None)
         return Declared(self.quantizers["table"])
 

@@ -10,7 +10,6 @@ product of Luong et al. 2015 as likeness.
 from keras import ops
 
 from keras_models.layer_calls import sources_of
-from keras_models.recurrence import run_recurrence
 from keras_models.step_layers import quantizer_of
 from keras_models.step_operators import Declared
 from keras_models.step_rnn import StepRNN
@@ -61,7 +60,8 @@ class StepDecoder(StepRNN):
         states = self.declare_states(declaration)
         told = tanh_quantizer(None if self.attention else self.form.product_bits)
         given = [Declared(told)] * len(given)
-        return self._wide(declaration, self.step(declaration, self.project(declaration, source), states, *given)[0])
+        output, _ = self.step(declaration, self.project(declaration, source), states, *given)
+        return self._output(declaration, output)
 
     def step(self, op, projected, states, *given):
         """The new state with the context beside it, in the numbers of the state; and the new states."""
@@ -71,24 +71,16 @@ class StepDecoder(StepRNN):
 
     def lower(self, op, source, _, *given):
         states = self.lowered_states(op)
-        beside, new = self.step(op, self.project(op, source), states, *given)
+        output, new = self.step(op, self.project(op, source), states, *given)
         op.keep(self.cell_program.states, states, new)
-        return self._wide(op, beside)
+        return self._output(op, output)
 
     def call(self, inputs, mask=None, training=None):
         """What is behind END is not looked at: no mask is needed."""
         op = self.operators(training)
         x, state, *given = (op.receive(*source) for source in self.sources(inputs))
-        projected, inputs_back = zip(*map(op.carry, self.project(op, x)), strict=True)
-        first, state_back = op.carry(state)
-
-        def step(inputs, states):
-            inputs = [back(part) for back, part in zip(inputs_back, inputs, strict=True)]
-            beside, (h,) = self.step(op, inputs, [state_back(states[0])], *given)
-            return op.carry(beside)[0], (op.carry(h)[0],)
-
-        outputs, _ = run_recurrence(step, projected, [first], compiled=not self.observe)
-        return op.send(self._wide(op, state_back(outputs)))
+        outputs, _, back = self._run(op, self.project(op, x), [state], given=given)
+        return op.send(self._output(op, back(outputs)))
 
     def compute_mask(self, inputs, mask=None):
         return None
@@ -101,5 +93,5 @@ class StepDecoder(StepRNN):
         found = op.attend("looked_up", op.product("query", op.operand(h)), memory, filled)
         return op.quantize("context", found, form="h_operand" if "h_operand" in self.quantizers else "h")
 
-    def _wide(self, op, beside):
-        return op.widen("output", beside, None if self.form.is_float else 16)
+    def _output(self, op, h):
+        return op.widen("output", h, None if self.form.is_float else 16)
