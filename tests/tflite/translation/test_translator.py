@@ -11,7 +11,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras_models.model_folder import load_model
 from keras_models.numeric_form import NumericForm
 from keras_models.qat_model import calibrate
+from keras_models.translation.pair_batches import PairBatches
 from keras_models.translation.translator import Translator
+from pipeline.text.pair_shards import references
 from pipeline.text.unigram import END, PAD, START, UNKNOWN, UnigramTokenizer
 from tflite.report.key_figures import metric_text
 from tflite.runtimes import load_model as load_step_model
@@ -233,6 +235,16 @@ def test_every_stage_of_the_road(road, arena, request):
     card = (built.folder / "tflite" / "model_card.md").read_text()
     assert f"| shipped | {metric_text('bleu', record['metric']['quantized'])} |" in card
     assert "## Must not be used for" in card and (built.folder / "tflite/ptq/model_card.md").is_file()
+
+
+def test_training_reads_a_sentence_from_its_last_sub_word_on(built):
+    folder = built.folder / "dataset"
+    dataset = json.loads((folder / "dataset.json").read_text())
+    tokenizer = UnigramTokenizer.of(dataset["tokenizer"])
+    sentences = {tuple(tokenizer.encode(sentence)) for sentence in references(folder, dataset["files"], "train")}
+    rows = [row.tolist() for (sources, _), _ in PairBatches(folder, dataset, "train", 4) for row in sources]
+    read = {tuple(row[: row.index(END)]) for row in rows if END in row}
+    assert {ids[::-1] for ids in read} == sentences != read
 
 
 def test_a_saved_model_says_the_same(built):
