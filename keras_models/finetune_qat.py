@@ -40,11 +40,12 @@ def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset
 
 
 def lessons(scenario: Scenario, batches: Sequence[tf.data.Dataset]) -> list[tf.data.Dataset]:
-    """What fine-tuning learns from and is judged by: of a detector windows in which a sensor lies too."""
-    if scenario.anomaly is None:
+    """What fine-tuning learns from and is judged by: of a detector that reads what it watches also windows in which a
+    sensor lies. Where the network has inputs of its own no fault enters it.
+    """
+    if scenario.anomaly is None or scenario.forecast.inputs:
         return list(batches)
-    channels = len(scenario.forecast.inputs or scenario.measured)
-    return [with_disturbed(part, channels, scenario.seed) for part in batches]
+    return [with_disturbed(part, len(scenario.measured), scenario.seed) for part in batches]
 
 
 def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:

@@ -55,12 +55,14 @@ def test_the_same_every_time_but_not_in_every_batch():
     assert (one[0] != one[1]).any()
 
 
-def test_only_a_detector_is_taught_by_them():
+def test_only_a_detector_that_reads_what_it_watches_is_taught_by_them():
     batches = [tf.data.Dataset.from_tensor_slices((FEATURES, FEATURES)).batch(64)] * 2
-    forecast = SimpleNamespace(inputs=("speed", "load"))
-    scenario = SimpleNamespace(anomaly=None, forecast=forecast, measured=("speed", "load", "coolant"), seed=7)
+    apart, together = SimpleNamespace(inputs=("speed",)), SimpleNamespace(inputs=())
+    scenario = SimpleNamespace(anomaly=None, forecast=together, measured=("speed", "coolant"), seed=7)
     assert all(one is other for one, other in zip(lessons(scenario, batches), batches, strict=True))
-    scenario.anomaly = object()
+    scenario.anomaly, scenario.forecast = object(), apart
+    assert all(one is other for one, other in zip(lessons(scenario, batches), batches, strict=True))
+    scenario.forecast = together
     for part in lessons(scenario, batches):
         off = np.concatenate([np.subtract(*np.split(features.numpy(), 2)) for features, _ in part])
-        assert off[..., :2].any(axis=(0, 1)).all() and not off[..., 2:].any()  # what the network reads, nothing behind
+        assert off[..., :2].any(axis=(0, 1)).all() and not off[..., 2:].any()  # the readings, nothing behind
