@@ -28,7 +28,8 @@ def planned_bytes(graph: StepGraph) -> int:
     As its GreedyMemoryPlanner does: the largest first, of equal ones the last of the file, each at the lowest place
     that is free for as long as it lives.
     """
-    sizes, lives = _sizes(graph), _lives(graph)
+    lives = _lives(graph)
+    sizes = _sizes(graph, lives)
     order = sorted(reversed(sizes), key=lambda name: -sizes[name])  # stable
     placed: list[tuple[int, int, str]] = []  # first byte, behind the last, whose
     for name in order:
@@ -47,7 +48,7 @@ def _least_full_order(graph: StepGraph) -> list[int]:
 
     Looks at sets of operators that ran, the least full road to each first (Dijkstra, with max for sum).
     """
-    sizes, kept = _sizes(graph), _results(graph)
+    sizes, kept = _sizes(graph, _lives(graph)), _results(graph)
     reads = [{name for name in op.inputs if name in sizes} for op in graph.ops]
     writes = [{name for name in op.outputs if name in sizes} for op in graph.ops]
     begin = frozenset(_given(graph)) & sizes.keys()
@@ -70,9 +71,8 @@ def _least_full_order(graph: StepGraph) -> list[int]:
     return list(range(len(graph.ops)))
 
 
-def _sizes(graph: StepGraph) -> dict[str, int]:
+def _sizes(graph: StepGraph, lives: dict[str, tuple[int, int]]) -> dict[str, int]:
     """Bytes of each tensor that is computed or given, in the order of the file."""
-    lives = _lives(graph)
     return {
         tensor.name: -(-math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize // ALIGNMENT) * ALIGNMENT
         for tensor in graph.tensors

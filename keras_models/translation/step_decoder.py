@@ -52,14 +52,15 @@ class StepDecoder(StepRNN):
 
     @property
     def source_quantizers(self):
-        x, _, _, *filled = sources_of(self)
-        told = [None, None] if filled else [tanh_quantizer(self.form.product_bits)]
-        return [quantizer_of(x), self.state_quantizers[0], *told]
+        return [quantizer_of(sources_of(self)[0]), self.state_quantizers[0], *self.given_quantizers]
 
-    def declare(self, declaration, source, _, *given):
+    @property
+    def given_quantizers(self) -> list:
+        return [None, None] if self.attention else [tanh_quantizer(self.form.product_bits)]
+
+    def declare(self, declaration, source, *_):
         states = self.declare_states(declaration)
-        told = tanh_quantizer(None if self.attention else self.form.product_bits)
-        given = [Declared(told)] * len(given)
+        given = map(Declared, self.given_quantizers)
         output, _ = self.step(declaration, self.project(declaration, source), states, *given)
         return self._output(declaration, output)
 

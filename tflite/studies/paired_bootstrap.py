@@ -23,11 +23,6 @@ class PairedDifference:
     high: float
 
 
-def count_steps(anomalous: np.ndarray, alarm: np.ndarray) -> tuple[int, int, int]:
-    """Hits, false alarms and misses of (timesteps,) bool: all that F1 needs."""
-    return int(np.sum(anomalous & alarm)), int(np.sum(~anomalous & alarm)), int(np.sum(anomalous & ~alarm))
-
-
 def f1(counts: np.ndarray) -> np.ndarray:
     """(..., 3) hits, false alarms, misses -> (...); 0 where there is nothing to find and nothing was found."""
     hits, false_alarms, misses = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
@@ -38,7 +33,7 @@ def paired_difference(first: Sequence, second: Sequence) -> PairedDifference:
     """The difference of F1, pooled over the recordings and averaged over the seeds.
 
     Args:
-        first, second: (seeds, recordings, 3) counts of `count_steps` of the two detectors.
+        first, second: (seeds, recordings, 3) counts of `detection_error.count_steps` of the two detectors.
     """
     pair = np.stack([np.asarray(first), np.asarray(second)])  # (2, seeds, recordings, 3)
     drawn = np.random.default_rng(SEED).multinomial(pair.shape[2], np.full(pair.shape[2], 1 / pair.shape[2]), DRAWS)

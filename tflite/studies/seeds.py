@@ -35,9 +35,10 @@ from pipeline.scenario import Scenario
 from tflite.alarm_verdict import judge_alarms
 from tflite.artifact import Artifact
 from tflite.conversion import convert
+from tflite.detection_error import count_steps
 from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
-from tflite.studies.paired_bootstrap import PairedDifference, count_steps, paired_difference
+from tflite.studies.paired_bootstrap import PairedDifference, paired_difference
 
 SEEDS = (7, 8, 9)
 BESIDE = {"nrmse": "NRMSE", "coverage": "coverage"}  # of forecasts, beside the metric

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tflite.studies.paired_bootstrap import PairedDifference, count_steps, f1, paired_difference
+from tflite.detection_error import count_steps
+from tflite.studies.paired_bootstrap import PairedDifference, f1, paired_difference
 
 
 def test_what_f1_is_made_of():
