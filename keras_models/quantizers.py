@@ -9,6 +9,7 @@ from functools import partial
 from math import inf
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import quantizers as tfmot
 
@@ -154,7 +155,10 @@ class TensorQuantizer:
             unit = 1.0 if self.product is None else self.product.affine.scale
             return affine_from_range(low, high, unit, self.bits)
         except ValueError as error:
-            raise ValueError(f"{self.label}: {error}; calibrate on streams that move it") from None
+            remedy = "calibrate on streams that move it"
+            if not np.isfinite([low, high]).all():
+                remedy = "its values grow beyond all bounds on these streams; look at the activation before it"
+            raise ValueError(f"{self.label}: {error}; {remedy}") from None
 
     @property
     def form(self) -> Form:

@@ -4,13 +4,14 @@ A number makes a draw: the same number gives the same model, weights, streams an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
+from keras_models.layer_calls import layer_calls
 from keras_models.numeric_form import NumericForm
 from keras_models.supported_layers import ACTIVATIONS, OUTPUT_ACTIVATIONS
 
@@ -20,6 +21,7 @@ FORMS = (NumericForm("float32"), NumericForm("int8"), NumericForm("int8", "int16
 REFUSED_SHARE = 0.25
 LARGEST = 1000.0  # of what a layer puts out
 SMALLEST_STATE = 0.05  # far below 1/128 a state is 0 in int8
+SHAKEN, LARGEST_GROWTH = 2.0**-20, 100  # a relative change of the readings, and how many times it may come out
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,13 @@ class _Drawing:
     def light_layers(self, x):
         for _ in range(self.one_of((0, 0, 1, 1, 2, 3))):
             x = self.one_of((self.dense, self.dense, self.conv1d, self.normalization, self.dropout, self.activation,
-                             self.skip, self.reshaped))(x)
+                             self.skip, self.reshaped, self.nested))(x)
         return x
+
+    def nested(self, x):
+        """A model inside the model."""
+        inside = keras.Input(x.shape[1:])
+        return keras.Model(inside, self.one_of((self.dense, self.conv1d))(inside), name=self.name("nested"))(x)
 
     def dense(self, x):
         name, options = self.name("dense"), {"use_bias": self.chance(0.8)}
@@ -277,9 +284,11 @@ class _Drawing:
         layer = layers.Dense(x.shape[-1], name=self.name("shared"))
         return layer(layer(x))
 
-    def nested(self, x):
+    def forked(self, x):
+        """A model of several outputs inside the model."""
         inside = keras.Input(x.shape[1:])
-        return keras.Model(inside, layers.Dense(3)(inside), name=self.name("nested"))(x)
+        outputs = [layers.Dense(3)(inside), layers.Dense(2)(inside)]
+        return keras.Model(inside, outputs, name=self.name("forked"))(x)[0]
 
     def initial_state(self, x):
         start = layers.GRU(4, name=self.name("encoder"))(x)
@@ -329,7 +338,7 @@ REFUSED_PIECES = (
     lambda drawing, x: x[:, :, :1],
     _Drawing.poison,
     _Drawing.shared,
-    _Drawing.nested,
+    _Drawing.forked,
     _Drawing.initial_state,
 )
 
@@ -360,12 +369,12 @@ def _poison(layer: layers.Layer) -> None:
 def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
     """The draw with weights by which every layer puts out numbers of an ordinary size.
 
-    An exponential or linear activation in a loop runs away with the usual weights, and a layer of a few relu units may
-    be dead, and then has no range to observe.
+    An exponential or linear activation in a loop runs away with the usual weights, a layer of a few relu units may be
+    dead, and then has no range to observe, and gates from -1 to 1 may make chaos, in which a rounding grows and grows.
     """
     model = draw.model
-    kept = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
-    everything = keras.Model(model.input, [layer.output for layer in kept])
+    kept = [call for call in layer_calls(model) if not isinstance(call.layer, layers.InputLayer)]
+    everything = keras.Model(model.input, [call.output for call in kept])
     for _ in range(40):
         try:
             values = [np.asarray(value) for value in everything(draw.inputs, training=False)]
@@ -373,14 +382,30 @@ def _tamed(draw: RandomModel, rng: np.random.Generator) -> RandomModel:
             raise Unsuited from error
         reset_states(model)
         sizes = [np.max(np.abs(value)) for value in values]
-        least = [SMALLEST_STATE if isinstance(layer, layers.RNN) else 0 for layer in kept]
+        least = [SMALLEST_STATE if isinstance(call.layer, layers.RNN) else 0 for call in kept]
         if not all(np.isfinite(size) and size < LARGEST for size in sizes):
             _scale_weights(model, 0.5)
         elif any(size <= allowed for size, allowed in zip(sizes, least, strict=True)):
             _redraw_biases(model, rng)
+        elif _growth(draw) > LARGEST_GROWTH:
+            _scale_weights(model, 0.5)
         else:
             return draw
     raise Unsuited
+
+
+def _growth(draw: RandomModel) -> float:
+    """How many times larger a change of the readings is in the outputs, both by the largest value."""
+    rng, shaken = np.random.default_rng(draw.seed), {}
+    for name, values in draw.data.items():
+        signs = rng.choice([-1, 1], values.shape)
+        shaken[name] = values if values.dtype == np.int32 else (values * (1 + SHAKEN * signs)).astype(np.float32)
+    outputs = []
+    for data in (draw.data, shaken):
+        outputs.append(keras.tree.flatten(draw.model(replace(draw, data=data).inputs, training=False)))
+        reset_states(draw.model)
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(*outputs, strict=True)]
+    return max(np.abs(a - b).max() / max(np.abs(a).max(), SMALLEST_STATE) for a, b in pairs) / SHAKEN
 
 
 def _scale_weights(model: keras.Model, factor: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from fused_cut import cut_at_fused
+from cut_graph import cut_graph
 from random_models import RandomModel, random_model, reset_states
 
 from keras_models import quantize_aware
@@ -27,7 +27,7 @@ SECONDS_PER_DRAW = 120  # of the processor: the machine may be busy
 # Of the largest output: the order of float sums over some tens of steps; Keras itself is up to 7e-6 from float64.
 FLOAT_TOLERANCE = 2e-5
 SMALLEST = 0.1  # a layer may put out nothing but rounding
-FUSED_H, FUSED_CELL = 1, 32  # quanta of its int8 output and of its int16 cell state
+CUT_OUTPUT, CUT_CELL = 1, 32  # quanta of an operator by itself: its int8 output, the int16 cell state of an LSTM
 # Where a rounding may be tipped: the share of elements that differ, and of int16 after floats, where many do, quanta.
 TIPPED_SHARE, TIPPED_INT16 = 0.01, 32
 REFERENCE, TFLM, GENERATED = {"kernels": "reference"}, {"runtime": "tflm"}, {"runtime": "c"}
@@ -104,19 +104,19 @@ def _prove_parity(draw: RandomModel, model: bytes) -> None:
     """LiteRT's reference kernels against TFLite Micro, every state forced equal before each step; and states inside are
     the states outside.
 
-    LiteRT's fused LSTM has another sigmoid and tanh: the graph is cut there, and every piece judged by itself.
+    The graph is cut where LiteRT computes in another way, and every piece judged by itself.
     """
     exposed = exposed_states(model)
-    left, fused = cut_at_fused(exposed, [step for stream in _steps(draw) for step in stream])
-    record, graph = _parity(*left), read_flatbuffer(left[0])
-    floats, ties = _has_floats_between(graph), draw.form.product_bits == 16 or _has_twice_rounded(graph)
+    left, pieces = cut_graph(exposed, [step for stream in _steps(draw) for step in stream])
+    record, floats = _parity(*left), _has_floats_between(read_flatbuffer(left[0]))
+    ties = draw.form.product_bits == 16
     is_equal = _is_equal(draw, record["max_lsb"], record["mismatched"], floats=floats, ties=ties)
     assert is_equal, f"{draw}: LiteRT against TFLite Micro: {record}"
-    for piece in fused:
+    for piece in pieces:
         record = _parity(*piece)
-        allowed = {name: FUSED_CELL if name.startswith("c") else FUSED_H for name in record["by_tensor"]}
+        allowed = {name: CUT_CELL if name.startswith("c") else CUT_OUTPUT for name in record["by_tensor"]}
         is_equal = all(largest <= allowed[name] for name, largest in record["by_tensor"].items())
-        assert is_equal, f"{draw}: LiteRT's fused LSTM against TFLite Micro's: {record}"
+        assert is_equal, f"{draw}: LiteRT against TFLite Micro, one operator: {record}"
     ours, theirs = (_streamed(draw, exposed, options) for options in (GENERATED, TFLM))
     for name in ours:
         assert np.array_equal(ours[name], theirs[name]), f"{draw}: generated C against TFLite Micro, output {name}"
@@ -134,7 +134,7 @@ def _parity(model: bytes, readings: list) -> dict:
 
 def _is_equal(draw: RandomModel, largest: float, different: float, *, floats: bool, ties: bool = False) -> bool:
     """By the `largest` difference in quanta and the share of `different` elements. What may tip a rounding: `floats`
-    between integers, `ties` of sums that LiteRT rounds in another way than TFLite Micro (int16: away from zero)."""
+    between integers, `ties` of int16 sums, which LiteRT rounds away from zero, unlike TFLite Micro."""
     if largest <= 1:
         return True
     if floats and draw.form.product_bits == 16:
@@ -147,12 +147,6 @@ def _has_floats_between(graph: StepGraph) -> bool:
     readings = {tensor for _, tensor in graph.inputs}
     quantized = [op.inputs[0] for op in graph.ops if op.kind == "QUANTIZE"]
     return any(graph.tensor(name).dtype == "float32" and name not in readings for name in quantized)
-
-
-def _has_twice_rounded(graph: StepGraph) -> bool:
-    """Whether int8 sums are rescaled by FULLY_CONNECTED, as behind the fused LSTM: rounded once by LiteRT, twice by
-    TFLite Micro."""
-    return any(op.kind == "FULLY_CONNECTED" and graph.tensor(op.outputs[0]).dtype == "int8" for op in graph.ops)
 
 
 def _prove_saved(draw: RandomModel, twin: keras.Model, model: bytes) -> None:

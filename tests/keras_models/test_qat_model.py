@@ -249,6 +249,14 @@ def test_a_tensor_inside_a_layer_that_never_moved_is_named():
         calibrate(quantize_aware(model), [XS])
 
 
+def test_a_network_that_overflows_is_told_from_one_that_rests():
+    """A relu whose state is fed back, larger every step."""
+    model = network("SimpleRNN", activation="relu")
+    model.get_layer("rnn").cell.recurrent_kernel.assign(np.full((4, 4), 1e9))
+    with pytest.raises(ValueError, match="layer 'rnn', tensor '.*': .*grow beyond all bounds on these streams"):
+        calibrate(quantize_aware(model), [XS])
+
+
 def test_no_batch():
     with pytest.raises(ValueError, match="layer 'quantize_x'.*calibrate"):
         calibrate(quantize_aware(network()), [])
