@@ -313,7 +313,10 @@ def bench_preprocess(arguments: argparse.Namespace) -> None:
 def seeds(scenario: Scenario, build: Path) -> None:
     """train a scenario with several seeds: what quantization costs, and what fine-tuning gives back"""
     start_tensorflow()
-    from tflite.studies.seeds import seeds
+    if scenario.task == "translate":
+        from tflite.translation.seeds_stage import seeds_stage as seeds
+    else:
+        from tflite.studies.seeds import seeds
 
     print(f"{scenario.name}: {seeds(scenario, build)}")
 
@@ -490,7 +493,7 @@ def _add_scoring(sub: argparse.ArgumentParser) -> None:
 def _of_scenario(stage: Callable) -> Callable[[argparse.Namespace], int | None]:
     def run(arguments: argparse.Namespace) -> int | None:
         scenario = load_scenario(arguments.scenario)
-        if stage in (seeds, long_run, fault_limits):
+        if stage in (long_run, fault_limits):
             _require_stream(scenario, stage.__name__)
         return stage(scenario, arguments.build)
 

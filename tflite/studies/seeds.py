@@ -11,8 +11,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from keras_models.anomaly_score import ALARM, AnomalyScore, held_alarm
 from keras_models.choose_form import Trial
@@ -28,7 +26,6 @@ from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from keras_models.train import train
 from keras_models.trained_cell import with_trained_cell
-from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
@@ -39,9 +36,14 @@ from tflite.detection_error import count_steps
 from tflite.file_bytes import file_bytes
 from tflite.forecast_verdict import judge_forecasts
 from tflite.studies.paired_bootstrap import PairedDifference, paired_difference
+from tflite.studies.seed_table import SEEDS, seed_folder, write_seeds
 
-SEEDS = (7, 8, 9)
 BESIDE = {"nrmse": "NRMSE", "coverage": "coverage"}  # of forecasts, beside the metric
+EVENTS = {  # of detectors, where events are labelled
+    "recall": "events noticed",
+    "median_delay": "median delay in seconds",
+    "false_alarms_per_100_hours": "false alarms in 100 hours",
+}
 FORMS = (NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16"))
 Counts = list[tuple[int, int, int]]  # hits, false alarms and misses, by recording
 
@@ -55,18 +57,12 @@ def seeds(scenario: Scenario, build_dir: Path) -> Path:
     read_dataset(scenario, build_dir)
     records, counts = [], []
     for seed in SEEDS:
-        folder = Path(build_dir) / "seeds" / str(seed)
-        (folder / scenario.name).mkdir(parents=True, exist_ok=True)
-        dataset = folder / scenario.name / "dataset"
-        if not dataset.exists():
-            dataset.symlink_to((Path(build_dir) / scenario.name / "dataset").resolve())
-        figures, steps = _study(replace(scenario, seed=seed), folder)
+        figures, steps = _study(replace(scenario, seed=seed), seed_folder(scenario.name, build_dir, seed))
         records.append({"seed": seed, **figures})
         counts.append(steps)
-    _print(scenario, records, _differences(counts))
-    path = Path(build_dir) / "seeds" / f"{scenario.name}.json"
-    write_json(path, records)
-    return path
+    differences = _differences(counts)
+    caption = "at least, at most: 95 % of 10,000 draws of the recordings (paired bootstrap)" if differences else None
+    return write_seeds(scenario.name, build_dir, records, _as_figures(differences), caption)
 
 
 def _study(scenario: Scenario, folder: Path) -> tuple[dict[str, float], dict[str, Counts]]:
@@ -148,9 +144,12 @@ def _judge(scenario: Scenario, encoding, dataset, streams) -> Callable[[dict, di
         else:
             figures, trace = judge_alarms(scenario, encoding, artifacts, streams, dataset)
             counts = {name: _counts(scenario, trace, place) for place, name in names.items()} if scenario.labels else {}
-        beside = {name: figures[key] for key, name in BESIDE.items() if key in figures}
+        beside = {of: figures[key] for key, of in BESIDE.items() if key in figures}
+        events = figures.get("events", {})
         found = {name: figures["metric"][place] for place, name in names.items()}
-        found |= {f"{name}, {of}": values[at] for at, name in names.items() for of, values in beside.items()}
+        for at, name in names.items():
+            found |= {f"{name}, {of}": values[at] for of, values in beside.items()}
+            found |= {f"{name}, {of}": events[at][key] for key, of in EVENTS.items() if key in events.get(at, {})}
         return found, counts
 
     return judge
@@ -185,18 +184,3 @@ def _as_figures(differences: dict[str, PairedDifference]) -> dict[str, float]:
         for key, value in ((name, one.value), (f"{name}, at least", one.low), (f"{name}, at most", one.high))
     }
 
-
-def _print(scenario: Scenario, records: list[dict], differences: dict[str, PairedDifference]) -> None:
-    """`differences`: over all seeds; those of one are in its record."""
-    table = Table("form", *(f"seed {record['seed']}" for record in records), "mean", "spread", title=scenario.name)
-    beside = _as_figures(differences)
-    for name in records[0]:
-        if name == "seed":
-            continue
-        values = [record[name] for record in records]
-        figures = (*values, beside.get(name, np.mean(values)))
-        spread = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "-"
-        table.add_row(name, *(f"{value:.4f}" for value in figures), spread)
-    if differences:
-        table.caption = "at least, at most: 95 % of 10,000 draws of the recordings (paired bootstrap)"
-    Console().print(table)

@@ -136,7 +136,7 @@ def test_too_many_bad_rows(tmp_path, capsys):
     assert 'first in pairs.txt row 51: no TAB between two sentences: "x"' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["seeds", "long-run", "fault-limits", "score"])
+@pytest.mark.parametrize("command", ["long-run", "fault-limits", "score"])
 def test_commands_for_streams_refuse_a_translation(tmp_path, capsys, command):
     assert edgernn.main([command, str(translation_scenario(tmp_path)), "--build", str(tmp_path)]) == 2
     assert f'task: `edgernn {command}` is for "forecast" and "anomaly"' in capsys.readouterr().err

@@ -36,6 +36,7 @@ def test_a_score_with_trust(tmp_path, monkeypatch, recwarn):
     assert {"float32", "control", "int8, calibrated", "int8, fine-tuned", "int8, kept"} <= set(record)
     assert np.isfinite(list(record.values())).all()
     calibrated, finetuned = (record[f"int8, {name}"] for name in ("calibrated", "fine-tuned"))
+    assert 0 <= record["int8, kept, events noticed"] <= 1 and record["int8, kept, false alarms in 100 hours"] >= 0
     difference = "int8, fine-tuned less calibrated"
     assert record[difference] == pytest.approx(finetuned - calibrated, abs=1e-12)  # of the same alarms that are judged
     assert record[f"{difference}, at least"] <= record[difference] <= record[f"{difference}, at most"]
