@@ -15,7 +15,7 @@ class FakeQuantOperators:
     The matrices are quantized, and ranges are read, once, here, and not in every step.
 
     Args:
-        layer: has `form`, `quantizers`, `weight_quantizers`, `matrices()` and `ones`.
+        layer: has `form`, `quantizers`, `weight_quantizers`, `moments`, `matrices()` and `ones`.
         observe: ranges grow to hold the values, instead of saturating them.
     """
 
@@ -42,6 +42,9 @@ class FakeQuantOperators:
 
     def product(self, name, values, one=None):
         kernel, bias = self.matrices[name]
+        if name in self.layer.moments:
+            inputs = tf.reshape(values, (-1, values.shape[-1]))
+            self.layer.moments[name].assign_add(tf.matmul(inputs, inputs, transpose_a=True))
         result = ops.matmul(values, kernel)
         if bias is not None:
             result = result + bias

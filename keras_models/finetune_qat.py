@@ -103,7 +103,7 @@ def attempt(
     train, validation = batches
     try:
         qat = quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)
-        calibrate(qat, (features.numpy() for features, _ in train))
+        calibrate(qat, (features.numpy() for features, _ in train), rounding=not settings.epochs)
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be brought to {form.name}: {error}") from error
     calibrated, weights = forecast_loss(scenario, qat, validation), qat.get_weights()

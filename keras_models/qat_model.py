@@ -12,6 +12,7 @@ from keras_models.step_layers import StepLayer, producer, steps_of_one
 from keras_models.step_model import step_model
 from keras_models.step_rnn import StepRNN
 from keras_models.supported_layers import UnsupportedLayer
+from keras_models.weight_rounding import round_weights
 
 __all__ = ["QuantizedModel", "UnsupportedLayer", "calibrate", "quantize_aware"]
 
@@ -76,7 +77,7 @@ def quantize_aware(
     return step_model(model, form, QuantizedModel, state=state, stateful=True)
 
 
-def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
+def calibrate(qat: keras.Model, batches: Iterable[np.ndarray], *, rounding: bool = False) -> None:
     """Observes the exact range of every tensor on rolled-out states, then fixes it, and the constants beside matrices.
 
     Whatever ranges the model had are forgotten.
@@ -84,6 +85,8 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     Args:
         qat: a model of `quantize_aware`.
         batches: arrays (batch, timesteps, features), or lists of them for several inputs, as the model takes them.
+        rounding: the weights are rounded by what that does to the products (`weight_rounding`): for a model that is
+            not trained any more.
 
     Raises:
         ValueError: a batch holds NaN or infinity, or a tensor of the model never moved.
@@ -93,6 +96,8 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
         layer.observe = True
         for quantizer in layer.quantizers.values():
             quantizer.forget()
+        kernels = {name: kernel for name, (kernel, _) in layer.matrices().items()} if rounding else {}
+        layer.moments = {name: _no_moments(kernel) for name, kernel in kernels.items()}
     observe = tf.function(lambda batch: qat(batch, training=False), reduce_retracing=True)
     try:
         for batch in batches:
@@ -108,6 +113,14 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     for layer in layers:
         layer.settle()
     _fix_ones(layers)
+    for layer in layers:
+        moments, layer.moments = layer.moments, {}
+        if moments:
+            round_weights(layer, {name: one.numpy() for name, one in moments.items()})
+
+
+def _no_moments(kernel) -> tf.Variable:
+    return tf.Variable(tf.zeros((kernel.shape[0], kernel.shape[0])), trainable=False)
 
 
 def _first_batches(x) -> Iterable:

@@ -28,15 +28,18 @@ class StepLayer(keras.layers.Layer):
     Args:
         form: the numbers it computes with, or its name ("int8") or fields.
 
-    `observe` (bool) is set by calibration only: ranges grow instead of saturating.
+    `observe` (bool) is set by calibration only: ranges grow instead of saturating. So is `moments`: sums of x x^T by
+    the name of the product that multiplies x.
     """
+
+    rounding_damping = 0.01  # of moments, for `weight_rounding`: the share of inputs as they were not seen
 
     def __init__(self, form: NumericForm | dict, **kwargs):
         super().__init__(**kwargs)
         self.form = NumericForm(**form) if isinstance(form, dict) else form
         self.supports_masking = True
         self.observe = False
-        self.quantizers, self.weight_quantizers, self.ones = {}, {}, {}
+        self.quantizers, self.weight_quantizers, self.ones, self.moments = {}, {}, {}, {}
         self.output_declared = None
 
     def build(self, input_shape):

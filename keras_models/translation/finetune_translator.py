@@ -18,14 +18,17 @@ from pipeline.user_error import UserError
 CALIBRATION_BATCHES = 64
 
 
-def calibrated_twin(model: Translator, form: NumericForm, batches: PairBatches) -> Translator:
+def calibrated_twin(model: Translator, form: NumericForm, batches: PairBatches, rounding: bool) -> Translator:
     """The model in an integer form, its ranges those of the first training batches.
+
+    Args:
+        rounding: as of `calibrate`.
 
     Raises:
         ValueError: weights hold NaN, or a tensor never moves.
     """
     twin = model.quantized(form)
-    calibrate(twin, [list(inputs) for inputs, _ in islice(batches, CALIBRATION_BATCHES)])
+    calibrate(twin, [list(inputs) for inputs, _ in islice(batches, CALIBRATION_BATCHES)], rounding=rounding)
     return twin
 
 
@@ -43,10 +46,11 @@ def finetune_translator(scenario: TextScenario, build_dir: Path) -> Path:
     start_clean([path, logs, folder / f"{cell}_ptq.keras", folder / "qat.json"])
     teacher = load_model(folder / f"{cell}.keras", made_by=f"edgernn train {scenario.path}")
     settings, batch = scenario.quantization, scenario.model.batch
+    form = NumericForm(settings.activations, settings.state_dtype)
     seed_everything(scenario.seed)
     train = PairBatches(dataset_folder, dataset, "train", batch, scenario.seed)
     try:
-        twin = calibrated_twin(teacher, NumericForm(settings.activations, settings.state_dtype), train)
+        twin = calibrated_twin(teacher, form, train, rounding=not settings.epochs)
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be quantized: {error}") from error
     save_model(twin, folder / f"{cell}_ptq.keras")

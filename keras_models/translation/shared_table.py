@@ -107,6 +107,7 @@ class StepTied(StepLayer):
     """What the table says to a vector of its width, (..., width) -> (..., pieces): its product with every row."""
 
     use_bias = True
+    rounding_damping = 1.0  # the rows are also read as they are
 
     def __init__(self, form, shared: SharedTable, **kwargs):
         super().__init__(form, **kwargs)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from keras_models.fit_model import write_history, write_summary
 from keras_models.model_folder import save_model, seed_everything, start_clean
+from keras_models.translation.bounded_weights import bound_matrices
 from keras_models.translation.fit_translator import fit_translator
 from keras_models.translation.pair_batches import PairBatches
 from keras_models.translation.translator import Translator
@@ -31,6 +32,8 @@ def train_translator(scenario: TextScenario, build_dir: Path) -> Path:
         seed=scenario.seed,
         name=scenario.name,
     )
+    if settings.weight_bound is not None:
+        bound_matrices(model, settings.weight_bound)
     history = fit_translator(
         model,
         PairBatches(dataset_folder, dataset, "train", settings.batch, scenario.seed),

@@ -69,8 +69,8 @@ class SubwordSettings:
 class TranslatorSettings:
     """The encoder and decoder and their float training.
 
-    `embedding`: width of the shared table, and of the decoder's output before it. `warmup`: batches until the full
-    learning rate.
+    `embedding`: width of the shared table, and of the decoder's output before it. `weight_bound`: of the elements of a
+    matrix, times their root mean square. `warmup`: batches until the full learning rate.
     """
 
     cell: str = entry(toml.choice("gru"))
@@ -79,6 +79,7 @@ class TranslatorSettings:
     attention: bool = entry(toml.flag, default=False)
     dropout: float = entry(toml.number(0.0, 0.9), default=0.0)
     label_smoothing: float = entry(toml.number(0.0, 0.9), default=0.0)
+    weight_bound: float | None = entry(toml.number(above=1.0), default=None)
     epochs: int = entry(toml.whole(1))
     batch: int = entry(toml.whole(1))
     learning_rate: float = entry(toml.number(above=0.0))
