@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.atomic_write import write_json
-from pipeline.scenario import Scenario
+from pipeline.scenario import Scenario, usual_periods
 from pipeline.user_error import UserError
 
 CLIP = 5.0  # standard deviations; a reading beyond says "very far" and must not widen the integer range of the rest
@@ -38,8 +38,10 @@ class FeatureEncoding:
     index those the network reads, None: all.
     `lags`: in steps; the readings of the targets so long before the times forecast are features too, lag after lag,
     each like a forecast. `level`: the one target is fed and forecast as the distance to its mean over the readings that
-    lags reach back to. `quantiles`: put out beside the forecast, the median. `shifts`: for each of them, what is
-    added to the network's quantile of every lead and target, in standard deviations.
+    lags reach back to. `usual`: what was usual at the times forecast is fed too, one for each output behind the lags: a
+    mean over all periods of the longest lag, in which the newest counts so much. `quantiles`: put out beside the
+    forecast, the median. `shifts`: for each of them, what is added to the network's quantile of every lead and target,
+    in standard deviations.
     """
 
     columns: tuple[str, ...]
@@ -57,6 +59,7 @@ class FeatureEncoding:
     level: bool = False
     quantiles: tuple[float, ...] = ()
     shifts: tuple[tuple[float, ...], ...] = ()
+    usual: float | None = None
 
     @property
     def measured(self) -> int:
@@ -65,7 +68,8 @@ class FeatureEncoding:
     @property
     def width(self) -> int:
         """Number of network features."""
-        return len(self.read) + 2 * len(self.cycles) + len(self.lags) * self.outputs
+        taps = len(self.lags) + (self.usual is not None)
+        return len(self.read) + 2 * len(self.cycles) + taps * self.outputs
 
     @property
     def read(self) -> tuple[int, ...]:
@@ -85,6 +89,11 @@ class FeatureEncoding:
     def memory(self) -> int:
         """Readings before the newest that lags reach back to."""
         return max(self.lags) - self.leads[0] if self.lags else 0
+
+    @property
+    def history(self) -> int:
+        """Readings before the first that has features: `memory`, and those until what is usual has settled."""
+        return self.memory + usual_periods(self.usual) * max(self.lags, default=0)
 
     def standardize(self, readings: np.ndarray, mean=None, std=None) -> np.ndarray:
         """(..., measured) readings in real units -> standard deviations from the mean, clipped; NaN stays NaN."""
@@ -110,7 +119,7 @@ class FeatureEncoding:
         return means[:, None].astype(np.float32)
 
     def with_lags(self, features: np.ndarray) -> np.ndarray:
-        """(timesteps, features without lags) -> (timesteps - memory, width); none missing."""
+        """(timesteps, features without lags) -> (timesteps - history, width); none missing."""
         if not self.lags:
             return features
         levels, readings = self.levels(features), features[:, list(self.targets)]
@@ -118,7 +127,23 @@ class FeatureEncoding:
         features[self.memory :, list(self.targets)] -= levels
         leads = np.arange(self.leads[0], self.leads[1] + 1)
         lagged = [readings[now + leads - lag].reshape(len(now), -1) - levels for lag in self.lags]
-        return np.concatenate([features[self.memory :], *lagged], axis=1)
+        if self.usual is not None:
+            lagged.append(self.usual_at_leads(readings[self.memory :] - levels))
+        return np.concatenate([features[self.memory :], *lagged], axis=1)[self.history - self.memory :]
+
+    def usual_at_leads(self, above: np.ndarray) -> np.ndarray:
+        """(timesteps, 1) distances to the level -> (timesteps, leads): what was usual at the time of each lead.
+
+        It begins with the first period as it was, and is 0 while there is none.
+        """
+        period, usual = max(self.lags), above.astype(np.float64)
+        for first in range(period, len(usual), period):
+            now = usual[first : first + period]
+            before = usual[first - period : first - period + len(now)]
+            usual[first : first + period] = before + self.usual * (now - before)
+        leads = np.arange(self.leads[0], self.leads[1] + 1)
+        padded = np.concatenate([np.zeros((period, 1)), usual])
+        return padded[np.arange(len(above))[:, None] + leads, 0].astype(np.float32)
 
     @property
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
@@ -175,6 +200,7 @@ def fit_encoding(scenario: Scenario, dataset: dict) -> FeatureEncoding:
         inputs=tuple(names.index(name) for name in scenario.forecast.inputs) or None,
         lags=scenario.lag_steps,
         level=scenario.forecast.level,
+        usual=scenario.forecast.usual,
         quantiles=tuple(quantile for quantile in scenario.forecast.quantiles if quantile != 0.5),
     )
 

@@ -40,7 +40,7 @@ def window_batches(
     def parse(record):
         example = tf.io.parse_single_example(record, form)
         outputs = tf.numpy_function(arrays, [example["x"], example["stream"]], [tf.float32] * 3, stateful=False)
-        widths, steps = (encoding.width, encoding.outputs, encoding.measured), length - encoding.memory
+        widths, steps = (encoding.width, encoding.outputs, encoding.measured), length - encoding.history
         features, forecast, following = (tf.ensure_shape(o, (steps, w)) for o, w in zip(outputs, widths, strict=True))
         return features, (forecast, following, *[forecast] * len(encoding.quantiles))
 
@@ -55,12 +55,12 @@ def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=No
     """One window (length + last lead, columns) of raw readings -> features, forecast and following targets."""
     standardized = encoding.standardize(x[:, : encoding.measured], mean, std)
     features = fill_missing(encoding.encode(x[:length], mean, std))
-    steps = np.arange(encoding.memory, length)
+    steps = np.arange(encoding.history, length)
     leads = steps[:, None] + np.arange(encoding.leads[0], encoding.leads[1] + 1)[None]
     forecast = standardized[leads][:, :, list(encoding.targets)].reshape(len(steps), -1)
     following = standardized[steps + 1]
     if encoding.level:
-        levels = encoding.levels(features)
+        levels = encoding.levels(features)[encoding.history - encoding.memory :]
         forecast = forecast - levels
         following[:, list(encoding.targets)] -= levels
     return encoding.with_lags(features), forecast, following

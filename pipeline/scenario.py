@@ -1,5 +1,6 @@
 """The scenario file (TOML): which data, which windows, which model, which budgets."""
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CELLS = ("gru", "lstm", "simple_rnn")
 CORES = ("m0", "m3", "m4", "m7", "m33", "m55")  # Cortex-M, emulated
 CORE_FIGURES = ("instructions", "flash", "ram")  # of the longest step; bytes
+USUAL_SETTLED = 0.1  # share of what was usual that may still be of the first reading when learning begins
 ARM64_BUDGETS = ("arm64_lsb", "arm64_xnnpack_lsb", "instructions_arm64")
 BUDGETS = (
     "bytes",
@@ -170,8 +172,10 @@ class Forecast:
     `inputs`: the measured columns the network reads; all of them where none is named. What is not among them cannot
     enter a forecast, a fault of a target in particular; with lead 0 the network then is a virtual sensor.
     `lags`: the readings so long before the times that are forecast are fed too. `level`: what the network sees and
-    says of the target is its distance to the mean of the readings that lags reach back to. `quantiles`: in rising
-    order with .5, which is the forecast itself; the others are put out beside it.
+    says of the target is its distance to the mean of the readings that lags reach back to. `usual`: what was usual at
+    the times forecast is fed too: the mean over all periods of the longest lag, of which the newest counts so much and
+    what was before it the rest. `quantiles`: in rising order with .5, which is the forecast itself; the others are put
+    out beside it.
     """
 
     targets: tuple[str, ...] = entry(toml.list_of(toml.text), default=())
@@ -180,6 +184,7 @@ class Forecast:
     last_lead: int = entry(toml.member(1, toml.list_of(toml.whole(0), size=2)), key="leads")
     lags_seconds: tuple[float, ...] = entry(toml.list_of(toml.duration), key="lags", default=())
     level: bool = entry(toml.flag, default=False)
+    usual: float | None = entry(toml.number(maximum=1.0, above=0.0), default=None)
     quantiles: tuple[float, ...] = entry(toml.list_of(toml.number(maximum=0.999, above=0.0)), default=())
 
     @property
@@ -328,8 +333,9 @@ class Scenario:
 
     @property
     def lag_memory(self) -> int:
-        """Readings before the newest that the lags reach back to."""
-        return max(self.lag_steps) - self.forecast.first_lead if self.lag_steps else 0
+        """Readings before the newest that the lags reach back to, and what was usual at them."""
+        memory = max(self.lag_steps) - self.forecast.first_lead if self.lag_steps else 0
+        return memory + usual_periods(self.forecast.usual) * max(self.lag_steps, default=0)
 
     @property
     def steps_ahead(self) -> int:
@@ -354,6 +360,13 @@ class Scenario:
     def measured(self) -> tuple[Column, ...]:
         """The inputs read from the files, that is without the calendar columns."""
         return tuple(column for column in self.inputs if column.calendar is None)
+
+
+def usual_periods(usual: float | None) -> int:
+    """Periods after which what was usual is of readings but for a share of USUAL_SETTLED; 0 without."""
+    if usual is None:
+        return 0
+    return 1 if usual == 1.0 else math.ceil(math.log(USUAL_SETTLED) / math.log(1 - usual))
 
 
 def with_default_targets(scenario: Scenario) -> Scenario:

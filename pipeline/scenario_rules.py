@@ -165,6 +165,8 @@ def _lags(scenario: Scenario, place: Place) -> None:
             )
     if forecast.level and (not forecast.lags_seconds or len(forecast.targets) > 1):
         raise Place(place.file, "forecast.level").error("goes with the key lags and exactly one target")
+    if forecast.usual is not None and not forecast.level:
+        raise Place(place.file, "forecast.usual").error("goes with level = true")
     needed = scenario.lag_memory + scenario.windows.warmup
     if forecast.lags_seconds and scenario.windows.length <= needed:
         raise place.error(

@@ -31,9 +31,9 @@ def bench_scenario(scenario: Scenario, build_dir: Path) -> Path:
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     stream = next(recorded_streams(scenario, dataset_folder))
-    readings = np.resize(stream.x, (STEPS + encoding.memory, stream.x.shape[1]))
+    readings = np.resize(stream.x, (STEPS + encoding.history, stream.x.shape[1]))
     features = fill_missing(encoding.encode(readings, *stream_statistics(dataset, encoding)(stream.name)))
-    readings, features = readings[encoding.memory :], encoding.with_lags(features)
+    readings, features = readings[encoding.history :], encoding.with_lags(features)
     entries = bench_runtimes(scenario.name, form_name(shipped.manifest), shipped.tflite, readings, plain, features)
     print_race(scenario.name, entries)
     path = folder / "bench.json"

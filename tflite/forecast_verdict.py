@@ -10,7 +10,7 @@ from tflite.drift import FORMS, drift_figures, joined, run_forms
 from tflite.forecast_error import coverage, lead_truth, nrmse, seasonal_rivals, wape
 from tflite.learned_rivals import learned_rivals
 
-SETTLE_STEPS = 672  # steps before the test part that only settle the state: four weeks of hours
+SETTLE_STEPS = 672  # at least so many steps before the test part only settle the state: four weeks of hours
 
 
 def judge_forecasts(
@@ -26,7 +26,7 @@ def judge_forecasts(
     truths, forecasts, rivals, traces, saturated = [], [], [], [], 0.0
     intervals = []
     for stream in streams:
-        first = max(0, int(np.flatnonzero(stream.tested)[0]) - SETTLE_STEPS)
+        first = max(0, int(np.flatnonzero(stream.tested)[0]) - max(SETTLE_STEPS, encoding.history))
         stretch = stream.since(first)
         truths.append(lead_truth(stretch.x[:, target], encoding.leads)[stretch.tested])
         outputs, share = run_forms(artifacts, stretch.x, stream.name)

@@ -151,7 +151,7 @@ class SensorGraph(ShellOperators):
     def _features(self, readings: str, calendar: str | None) -> str:
         picked = self._picked(readings, self.encoding.read, "inputs")
         picked = self.past.above_level(picked) if self.past else picked
-        parts = [picked, *([self._waves(calendar)] if calendar else []), *(self.past.lags() if self.past else [])]
+        parts = [picked, *([self._waves(calendar)] if calendar else []), *(self.past.then if self.past else [])]
         if len(parts) == 1:
             return picked
         return self._op("CONCATENATION", parts, "features", self.encoding.width, axis=1)

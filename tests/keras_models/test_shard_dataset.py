@@ -67,3 +67,17 @@ def test_statistics_by_stream():
     columns = {"load": {"mean": 1.0, "std": 2.0}, "speed": {"mean": 3.0, "std": 4.0}}
     mean, std = stream_statistics({"stream_statistics": {"a": columns}}, learned)("a")
     np.testing.assert_array_equal((mean, std), [[3, 1], [4, 2]])
+
+
+def test_what_is_usual_of_a_stream_that_repeats_itself_is_what_comes():
+    """And a reading that never was before moves it by its share, a period later and at that place only."""
+    weekly = dataclasses.replace(PLAIN, targets=(1,), leads=(1, 2), lags=(3,), level=True, usual=0.5)
+    assert (weekly.memory, weekly.history) == (2, 2 + 4 * 3)
+    x = np.stack([np.zeros(24), -1 + 0.5 * np.tile([0, 1, 2], 8), np.arange(24)], axis=1).astype(np.float32)
+    features, forecast, _ = encode_window(x, 22, weekly)
+    assert features.shape == (22 - weekly.history, weekly.width)
+    np.testing.assert_allclose(features[:, -2:], forecast, atol=1e-6)
+    x[16, 1] += 1.5  # three deviations; the level of its own time has risen by one
+    moved = encode_window(x, 22, weekly)[0][:, -2:] - features[:, -2:]
+    np.testing.assert_allclose(moved[[17 - 14, 18 - 14]], [[0.0, 0.5 * 2], [0.5 * 2, -0.5]], atol=1e-6)
+    np.testing.assert_allclose(moved[: 15 - 14], 0, atol=1e-6)

@@ -21,7 +21,7 @@ def test_demand():
     assert [column.name for column in demand.inputs][:2] == ["count", "tmin"]
     later = ["tmin_tomorrow", "tmax_tomorrow", "pn_tomorrow"]
     assert [column.name for column in demand.measured] == ["count", "tmin", "tmax", "pn", *later]
-    assert (demand.lag_steps, demand.lag_memory, demand.steps_ahead) == ((24, 168), 167, 24)
+    assert (demand.lag_steps, demand.lag_memory, demand.steps_ahead) == ((24, 168), 167 + 7 * 168, 24)
     assert demand.split.test == datetime(2018, 9, 1, tzinfo=UTC).timestamp()
     assert (demand.data.step_seconds, demand.data.max_gap_seconds) == (3600.0, 3600.0)
 
@@ -100,6 +100,7 @@ def test_calendar_columns_are_known_in_advance(job):
         ("leads = [1, 2]", 'leads = [1, 2]\nlags = ["2500ms"]', "forecast.lags: expected whole steps of 1 s"),
         ("leads = [1, 2]", 'leads = [1, 2]\nlags = ["7s"]', "forecast.lags: expected windows.length above 8, the"),
         ("leads = [1, 2]", "leads = [1, 2]\nlevel = true", "forecast.level: goes with the key lags and exactly one"),
+        ("leads = [1, 2]", "leads = [1, 2]\nusual = 0.3", "forecast.usual: goes with level = true"),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.9]", "forecast.quantiles: expected rising quantiles"),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.2, 0.5]", "forecast.quantiles: expected quantiles"),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.9, 0.5, 0.1]", "forecast.quantiles: expected rising"),

@@ -163,3 +163,26 @@ def test_a_missing_reading_is_replaced_on_the_level(net):
     following = np.asarray(model(encoding.with_lags(encoding.encode(xs))[None])[1][0, -1])
     expected = following + [0, readings.mean()]
     np.testing.assert_allclose(runtime.states["last_forecast"][:2], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_usual_is_a_ring_that_moves_with_every_reading(way):
+    """One share of the newest at each place; numpy begins with the first readings, a device with zeros."""
+    encoding = dataclasses.replace(ENCODING, targets=(1,), level=True, usual=0.4, quantiles=(), shifts=())
+    model, xs = build_forecaster(SETTINGS, encoding), stream()
+    runtime = load_model(convert(model, activations="float32", encoding=encoding).tflite, **WAYS[way])
+    outputs = np.stack([runtime.step(x) for x in xs])
+    period, memory, ring = 7, encoding.memory, np.zeros(STEPS + 7)
+    readings = np.concatenate([np.zeros(memory), (xs[:, 1] + 1) / 0.5])
+    levels = np.array([readings[t : t + memory + 1].mean() for t in range(STEPS)])
+    for t in range(STEPS):
+        ring[t + period] = 0.6 * ring[t] + 0.4 * (readings[t + memory] - levels[t])
+    usual = np.stack([ring[t + 2 : t + 4] for t in range(STEPS)])
+    features = encoding.with_lags(encoding.encode(xs))
+    assert encoding.history == memory + 5 * period and features.shape == (STEPS - encoding.history, encoding.width)
+    left = np.abs(features[-6:, -2:] - usual[-6:]).max()
+    assert left < 2 * 0.6**7 * np.abs(usual).max(), "what numpy began with is nearly forgotten"
+    features[:, -2:] = usual[encoding.history :]
+    truth = np.asarray(model(features[None])[0][0]) + levels[encoding.history :, None]
+    first = 10  # steps more until the network's state has forgotten how it began
+    np.testing.assert_allclose(outputs[encoding.history + first :], truth[first:] * 0.5 - 1, atol=5e-3)
