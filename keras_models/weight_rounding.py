@@ -43,8 +43,9 @@ def _change(layer, name: str, kernel, bias, moments: np.ndarray) -> np.ndarray:
     rows = kernel if one is None or bias is None else with_bias_row(kernel, bias, layer.one(one))
     rows, kernel = np.asarray(rows, np.float64), np.asarray(kernel, np.float64)
     scale = symmetric_weight_scale(rows.astype(np.float32))
-    # What it says of inputs that were not seen: as if each came alone now and then.
-    moments = moments + layer.rounding_damping * np.trace(moments) / len(moments) * np.eye(len(moments))
+    # What it says of inputs that were not seen: as if each came alone now and then; 1 where nothing but zeros was seen.
+    alone = layer.rounding_damping * np.trace(moments) / len(moments) or 1.0
+    moments = moments + alone * np.eye(len(moments))
     # The bias beside a constant input is not touched, so the scale must hold it.
     scales = [short_scale(scale * part) for part in SHORTER] if len(rows) == len(kernel) else [scale]
     rounded = [rounded_matrix(kernel, one_scale, moments) * one_scale for one_scale in scales]

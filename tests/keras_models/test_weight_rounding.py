@@ -3,9 +3,10 @@ the integers stand for. Expected values by hand, in numpy."""
 
 from itertools import product
 
+import keras
 import numpy as np
 import pytest
-from small_networks import network, waves
+from small_networks import network, sequential, waves
 
 from keras_models.affine_quantization import quantize_weights
 from keras_models.qat_model import calibrate, quantize_aware
@@ -109,6 +110,15 @@ def test_the_model_is_nearer_to_float(form):
         calibrate(twin, [XS], rounding=rounding)
         errors.append(np.sqrt(np.mean((np.asarray(twin(unseen, training=False)) - wanted) ** 2)))
     assert errors[1] < errors[0]
+
+
+def test_inputs_that_are_always_zero():
+    """A relu that is closed for good leaves its range to the layer before it."""
+    model = sequential(keras.layers.Dense(3, name="first"), keras.layers.ReLU(), keras.layers.Dense(2))
+    model.get_layer("first").set_weights([0.1 * np.ones((3, 3)), np.full(3, -9.0)])
+    twin = quantize_aware(model)
+    calibrate(twin, [XS], rounding=True)
+    assert np.isfinite(np.asarray(twin(XS, training=False))).all()
 
 
 def test_without_rounding_the_weights_stay():
