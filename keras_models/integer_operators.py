@@ -5,7 +5,6 @@ from keras import activations, ops
 
 from keras_models import integer_kernels as kernels
 from keras_models.attention import attended
-from keras_models.fake_quant_operators import with_bias_row
 from keras_models.integer_kernels import Form, Integers
 from keras_models.quantizers import weight_scale
 from keras_models.step_operators import OUTPUT_OF
@@ -96,9 +95,7 @@ class IntegerOperators:
 
     def _matrix(self, name, kernel, bias) -> tuple[Integers, tf.Tensor | None]:
         """Integers (inputs, outputs), and the bias; beside a constant input the bias is also the last row."""
-        _, one = self.layer.weight_quantizers[name]
-        if one is not None and bias is not None:
-            kernel = with_bias_row(kernel, bias, self.layer.one(one))
+        kernel = self.layer.stored_matrix(name, kernel, bias)
         scale = tf.cast(weight_scale(kernel), tf.float64)
         integers = tf.clip_by_value(kernels.nearest(kernel, scale), -127, 127)
         return Integers(integers, Form(scale, tf.constant(0, tf.int64), 8)), bias

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_models.affine_quantization import Affine
-from keras_models.fake_quant_operators import FakeQuantOperators
+from keras_models.fake_quant_operators import FakeQuantOperators, with_bias_row
 from keras_models.integer_operators import IntegerOperators
 from keras_models.layer_calls import layer_of, sources_of
 from keras_models.numeric_form import NumericForm
@@ -116,6 +116,11 @@ class StepLayer(keras.layers.Layer):
         """The constant input, a float32 scalar: so many steps of the tensor it stands beside, whatever that learns."""
         quantizer = self.source_quantizers[0] if one == "input" else self.operand_quantizer
         return self.ones[one].value * tf.cast(quantizer.form.scale, tf.float32)
+
+    def stored_matrix(self, product: str, kernel, bias):
+        """(rows, outputs) as the converted model has the matrix: beside a constant input the bias is its last row."""
+        _, one = self.weight_quantizers[product]
+        return kernel if one is None or bias is None else with_bias_row(kernel, bias, self.one(one))
 
     def wanted_one(self, one: str) -> float:
         """The constant input that suits the matrices and biases it stands beside."""

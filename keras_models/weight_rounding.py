@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_models.affine_quantization import short_scale, symmetric_weight_scale
-from keras_models.fake_quant_operators import with_bias_row
 
 LARGEST = 127
 SHORTER = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)  # scales tried, of the one that holds the largest weight
@@ -39,10 +38,8 @@ def round_weights(layer, moments: dict[str, np.ndarray]) -> None:
 
 def _change(layer, name: str, kernel, bias, moments: np.ndarray) -> np.ndarray:
     """What is to be added to the kernel of a product, float32."""
-    _, one = layer.weight_quantizers[name]
-    rows = kernel if one is None or bias is None else with_bias_row(kernel, bias, layer.one(one))
-    rows, kernel = np.asarray(rows, np.float64), np.asarray(kernel, np.float64)
-    scale = symmetric_weight_scale(rows.astype(np.float32))
+    rows, kernel = np.asarray(layer.stored_matrix(name, kernel, bias)), np.asarray(kernel, np.float64)
+    scale = symmetric_weight_scale(rows)
     # What it says of inputs that were not seen: as if each came alone now and then; 1 where nothing but zeros was seen.
     alone = layer.rounding_damping * np.trace(moments) / len(moments) or 1.0
     moments = moments + alone * np.eye(len(moments))

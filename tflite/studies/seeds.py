@@ -183,4 +183,3 @@ def _as_figures(differences: dict[str, PairedDifference]) -> dict[str, float]:
         for name, one in differences.items()
         for key, value in ((name, one.value), (f"{name}, at least", one.low), (f"{name}, at most", one.high))
     }
-
