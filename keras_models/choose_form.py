@@ -21,44 +21,58 @@ FORMS = (NumericForm("int8"), NumericForm("int8", "int16"), NumericForm("int16")
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A model in one form, judged on the validation data.
+
+    Attributes:
+        loss: of its forecast.
+        distance: of what it is there for from what the float model says: of its score (`score_distance`), where it has
+            one, else of its forecast, as a loss.
+    """
+
+    model: QuantizedModel
+    loss: float
+    distance: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """A model in one form.
 
     Attributes:
-        calibrated, finetuned: its loss on the validation data, before and after fine-tuning; `finetuned` is None where
-            there was none.
+        finetuned: None where there was no fine-tuning.
         history: the records of the fine-tuning.
-        distances: of the score from the float model's, before and after (`score_distance`); of anomaly detectors only.
     """
 
-    model: QuantizedModel
-    calibrated: float
-    finetuned: float | None = None
+    calibrated: Candidate
+    finetuned: Candidate | None = None
     history: tuple[dict[str, float], ...] = ()
-    distances: tuple[float, float] | None = None
 
     @property
     def form(self) -> NumericForm:
-        return self.model.form
+        return self.calibrated.model.form
 
     @property
     def keeps_finetuned(self) -> bool:
-        """Whether fine-tuning bettered the model: its score where it has one, else its loss. Else it stays as it was
-        calibrated."""
+        """Whether fine-tuning brought the model nearer to float, which says more than the loss: that also tells by
+        chance. Else it stays as it was calibrated."""
         if self.finetuned is None:
             return False
-        before, after = self.distances or (self.calibrated, self.finetuned)
-        return after < before or math.isnan(before)
+        before, after = self.calibrated.distance, self.finetuned.distance
+        return after < before or (math.isnan(before) and not math.isnan(after))
 
     @property
-    def kept(self) -> str:
+    def kept(self) -> Candidate:
+        return self.finetuned if self.keeps_finetuned else self.calibrated
+
+    @property
+    def kept_name(self) -> str:
         return "fine-tuned" if self.keeps_finetuned else "calibrated"
 
     @property
     def loss(self) -> float:
         """Of the model that is kept; infinite where it is no number."""
-        loss = self.finetuned if self.keeps_finetuned else self.calibrated
-        return math.inf if math.isnan(loss) else loss
+        return math.inf if math.isnan(self.kept.loss) else self.kept.loss
 
 
 @dataclass(frozen=True)
@@ -124,32 +138,28 @@ def print_choice(choice: Choice, title: str) -> None:
     table.add_row("float32", f"{choice.float_loss:.4f}", "-", "-", "-")
     for trial in choice.trials:
         mark = " (chosen)" if trial is choice.chosen else ""
-        finetuned = "-" if trial.finetuned is None else f"{trial.finetuned:.4f}"
+        finetuned = "-" if trial.finetuned is None else f"{trial.finetuned.loss:.4f}"
         against = f"{trial.loss / choice.float_loss - 1:+.2%}" if choice.float_loss else "-"
-        table.add_row(trial.form.name + mark, f"{trial.calibrated:.4f}", finetuned, trial.kept, against)
+        table.add_row(trial.form.name + mark, f"{trial.calibrated.loss:.4f}", finetuned, trial.kept_name, against)
     table.caption = f"validation loss; allowed {choice.allowed:+.2%}" + "".join(map(_distances, choice.trials))
     Console().print(table)
 
 
 def _record(trial: Trial) -> dict[str, Any]:
-    before, after = trial.distances or (None, None)
-    return {
-        "form": trial.form.name,
-        "calibrated": trial.calibrated,
-        "finetuned": trial.finetuned,
-        "score_distance_calibrated": before,
-        "score_distance_finetuned": after,
-        "kept": trial.kept,
-    }
+    record = {"form": trial.form.name, "kept": trial.kept_name}
+    for name, candidate in (("calibrated", trial.calibrated), ("finetuned", trial.finetuned)):
+        if candidate is not None:
+            record |= {name: candidate.loss, f"distance_{name}": candidate.distance}
+    return record
 
 
 def _distances(trial: Trial) -> str:
-    """A line on what decided for an anomaly detector."""
-    if trial.distances is None:
+    """A line on what decided between calibrated and fine-tuned."""
+    if trial.finetuned is None:
         return ""
-    before, after = trial.distances
-    return f"\n{trial.form.name}: distance to the float score {before:.4f} calibrated, {after:.4f} fine-tuned"
+    before, after = trial.calibrated.distance, trial.finetuned.distance
+    return f"\n{trial.form.name}: distance to the float model {before:.4f} calibrated, {after:.4f} fine-tuned"
 
 
 def _is_known(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    return not isinstance(value, float) or math.isfinite(value)

@@ -1,21 +1,22 @@
 """The quantize stage: calibration of the ranges on rolled-out streams, then quantization-aware fine-tuning."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from keras_models.anomaly_score import AnomalyScore, load_score
-from keras_models.choose_form import Trial, allowed_forms, choose_form, print_choice
+from keras_models.choose_form import Candidate, Trial, allowed_forms, choose_form, print_choice
 from keras_models.disturbed_windows import with_disturbed
 from keras_models.feature_encoding import load_encoding
 from keras_models.fit_model import LOSSES, fit_model, write_history, write_summary
 from keras_models.forecast_intervals import fit_intervals, save_intervals
 from keras_models.model_folder import load_model, save_model, seed_everything, start_clean
 from keras_models.numeric_form import NumericForm
-from keras_models.qat_model import calibrate, quantize_aware
+from keras_models.qat_model import QuantizedModel, calibrate, quantize_aware
 from keras_models.score_distance import score_distance
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
@@ -26,8 +27,6 @@ from pipeline.scenario import Scenario
 from pipeline.user_error import UserError
 
 ALLOWED_LOSS = 0.01  # relative, where the scenario has no budget `metric_loss`
-# Of the scenario's rate, where activations are int16: little is left to take away, and large steps add more than that.
-INT16_RATE = 0.1
 
 
 def taught_by(teacher: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -64,20 +63,16 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     encoding = load_encoding(folder / "encoding.json")
     score = load_score(folder / "score.json") if scenario.anomaly else None
 
-    def tried(form: NumericForm) -> Trial:
-        seed_everything(scenario.seed)  # and batches of its own: the same model whatever was tried before
-        batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
-        return attempt(scenario, float_model, score, form, batches, logs / form.name)
-
-    validation = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)[1]
+    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    validation = batches()[1]
     choice = choose_form(
         allowed_forms(scenario.quantization),
-        tried,
+        lambda form: attempt(scenario, float_model, score, form, batches, logs / form.name),
         forecast_loss(scenario, float_model, validation),
         scenario.budgets.get("metric_loss", ALLOWED_LOSS),
     )
     print_choice(choice, f"{scenario.name}: forms tried, the cheapest first")
-    qat, history = choice.chosen.model, choice.chosen.history
+    qat, history = choice.chosen.kept.model, choice.chosen.history
     if encoding.quantiles:
         fitted = fit_intervals(qat, encoding, validation, scenario.windows.warmup)
         save_intervals(fitted, folder / "intervals_qat.json")
@@ -95,29 +90,45 @@ def attempt(
     float_model: keras.Model,
     score: AnomalyScore | None,
     form: NumericForm,
-    batches: tuple[tf.data.Dataset, tf.data.Dataset],
+    batches: Callable[[], tuple[tf.data.Dataset, tf.data.Dataset]],
     logs: Path,
 ) -> Trial:
-    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it and it pays."""
-    settings, warmup = scenario.quantization, scenario.windows.warmup
-    train, validation = batches
+    """The float model in one form: calibrated, then fine-tuned where the scenario has epochs for it.
+
+    Args:
+        batches: gives the training and the validation part anew, in the same order each time, so that the same models
+            come out whatever was tried before.
+
+    Raises:
+        UserError: the float model cannot be brought to the form.
+    """
+    settings = scenario.quantization
+    seed_everything(scenario.seed)
+    train, validation = batches()
+    parts = lessons(scenario, (train, validation))
+    taught = [taught_by(float_model, part) for part in parts]
+
+    def twin() -> QuantizedModel:
+        return quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)
+
+    def judged(model: QuantizedModel) -> Candidate:
+        if score is None:
+            distance = forecast_loss(scenario, model, taught[1])
+        else:
+            distance = score_distance(model, float_model, score, parts[1], scenario.windows.warmup)
+        return Candidate(model, forecast_loss(scenario, model, validation), distance)
+
     try:
-        qat = quantize_aware(float_model, form.activations, state_dtype=form.state_dtype, state=settings.state)
-        calibrate(qat, (features.numpy() for features, _ in train), rounding=not settings.epochs)
+        calibrated = twin()
+        calibrate(calibrated, (features.numpy() for features, _ in train))
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be brought to {form.name}: {error}") from error
-    calibrated, weights = forecast_loss(scenario, qat, validation), qat.get_weights()
     if not settings.epochs:
-        return Trial(qat, calibrated)
-    parts = lessons(scenario, batches)
-    before = score and score_distance(qat, float_model, score, parts[1], warmup)
-    history = finetune(scenario, qat, [taught_by(float_model, part) for part in parts], logs)
-    after = score and score_distance(qat, float_model, score, parts[1], warmup)
-    distances = (before, after) if score else None
-    trial = Trial(qat, calibrated, forecast_loss(scenario, qat, validation), tuple(history), distances)
-    if not trial.keeps_finetuned:
-        qat.set_weights(weights)
-    return trial
+        return Trial(judged(calibrated))
+    finetuned = twin()
+    finetuned.set_weights(calibrated.get_weights())
+    history = finetune(scenario, finetuned, taught, logs)
+    return Trial(judged(calibrated), judged(finetuned), tuple(history))
 
 
 def finetune(
@@ -127,12 +138,12 @@ def finetune(
 
     `trust`: of `fit_model`, where the batches hold the truth and no teacher says what to trust.
     """
-    settings, form = scenario.quantization, getattr(model, "form", None)  # a float control has none
+    settings = scenario.quantization
     return fit_model(
         model,
         *batches,
         epochs=settings.epochs,
-        rate=settings.learning_rate * (INT16_RATE if form and form.activations == "int16" else 1.0),
+        rate=settings.learning_rate,
         patience=settings.epochs,
         warmup=scenario.windows.warmup,
         weight_decay=scenario.model.weight_decay,

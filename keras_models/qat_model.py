@@ -77,16 +77,16 @@ def quantize_aware(
     return step_model(model, form, QuantizedModel, state=state, stateful=True)
 
 
-def calibrate(qat: keras.Model, batches: Iterable[np.ndarray], *, rounding: bool = False) -> None:
-    """Observes the exact range of every tensor on rolled-out states, then fixes it, and the constants beside matrices.
+def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
+    """Observes the exact range of every tensor on rolled-out states, then fixes it, and the constants beside matrices;
+    rounds the weights by what that does to their products (`weight_rounding`).
 
-    Whatever ranges the model had are forgotten.
+    Whatever ranges the model had are forgotten. Training goes on from there: at a low rate (.0001 with Adam) it mends
+    what is left, at a high one it takes the rounding apart again.
 
     Args:
         qat: a model of `quantize_aware`.
         batches: arrays (batch, timesteps, features), or lists of them for several inputs, as the model takes them.
-        rounding: the weights are rounded by what that does to the products (`weight_rounding`): for a model that is
-            not trained any more.
 
     Raises:
         ValueError: a batch holds NaN or infinity, or a tensor of the model never moved.
@@ -96,8 +96,7 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray], *, rounding: bool
         layer.observe = True
         for quantizer in layer.quantizers.values():
             quantizer.forget()
-        kernels = {name: kernel for name, (kernel, _) in layer.matrices().items()} if rounding else {}
-        layer.moments = {name: _no_moments(kernel) for name, kernel in kernels.items()}
+        layer.moments = {name: _no_moments(kernel) for name, (kernel, _) in layer.matrices().items()}
     observe = tf.function(lambda batch: qat(batch, training=False), reduce_retracing=True)
     try:
         for batch in batches:

@@ -151,7 +151,7 @@ def _in_form(model: keras.Model, form: NumericForm, state: str, representative) 
     batches = list(_batches(_checked_stream(stream, model) for stream in representative))
     if not batches:
         raise ValueError("representative holds no stream; expected arrays (timesteps, features)")
-    calibrate(twin, (batch if len(batch) > 1 else batch[0] for batch in batches), rounding=True)
+    calibrate(twin, (batch if len(batch) > 1 else batch[0] for batch in batches))
     return twin
 
 

@@ -18,17 +18,14 @@ from pipeline.user_error import UserError
 CALIBRATION_BATCHES = 64
 
 
-def calibrated_twin(model: Translator, form: NumericForm, batches: PairBatches, rounding: bool) -> Translator:
+def calibrated_twin(model: Translator, form: NumericForm, batches: PairBatches) -> Translator:
     """The model in an integer form, its ranges those of the first training batches.
-
-    Args:
-        rounding: as of `calibrate`.
 
     Raises:
         ValueError: weights hold NaN, or a tensor never moves.
     """
     twin = model.quantized(form)
-    calibrate(twin, [list(inputs) for inputs, _ in islice(batches, CALIBRATION_BATCHES)], rounding=rounding)
+    calibrate(twin, [list(inputs) for inputs, _ in islice(batches, CALIBRATION_BATCHES)])
     return twin
 
 
@@ -50,7 +47,7 @@ def finetune_translator(scenario: TextScenario, build_dir: Path) -> Path:
     seed_everything(scenario.seed)
     train = PairBatches(dataset_folder, dataset, "train", batch, scenario.seed)
     try:
-        twin = calibrated_twin(teacher, form, train, rounding=not settings.epochs)
+        twin = calibrated_twin(teacher, form, train)
     except ValueError as error:  # NaN in the weights, a tensor that never moves, ...
         raise UserError(f"{scenario.path}: the float model cannot be quantized: {error}") from error
     save_model(twin, folder / f"{cell}_ptq.keras")

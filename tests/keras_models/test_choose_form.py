@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_models.choose_form import FORMS, Choice, Trial, allowed_forms, choose_form, print_choice
+from keras_models.choose_form import FORMS, Candidate, Choice, Trial, allowed_forms, choose_form, print_choice
 from keras_models.numeric_form import NumericForm
 from pipeline.scenario import QuantizationSettings
 
@@ -15,11 +15,16 @@ NAMES = ["int8", "int8_state16", "int16"]
 
 
 def trial(form, calibrated, finetuned=None, distances=None):
-    return Trial(SimpleNamespace(form=form), calibrated, finetuned, distances=distances)
+    """Of losses; without `distances` those from the float model are the losses too."""
+    models = [
+        loss if loss is None else Candidate(SimpleNamespace(form=form), loss, distance)
+        for loss, distance in zip((calibrated, finetuned), distances or (calibrated, finetuned), strict=True)
+    ]
+    return Trial(*models)
 
 
 def choose(losses, allowed=ALLOWED):
-    """`losses`: (calibrated, finetuned) by name of the form; the choice, and the forms in the order of their trials."""
+    """`losses`: arguments of `trial` by name of the form; the choice, and the forms in the order of their trials."""
     tried = []
 
     def attempt(form):
@@ -78,12 +83,13 @@ def test_fine_tuning_that_does_not_better_a_model_is_taken_back():
         (1.2, math.nan, None, False),
         (math.nan, 1.1, None, True),
         (1.2, None, None, False),
-        (1.2, 1.1, (0.05, 0.06), False),  # a detector: the forecast is better, the score is not
+        (1.2, 1.1, (0.05, 0.06), False),  # better than float by chance, as far as anyone knows
         (1.1, 1.2, (0.06, 0.05), True),
         (1.2, 1.1, (0.05, math.inf), False),
+        (1.2, 1.1, (math.nan, math.nan), False),
     ],
 )
-def test_the_better_of_calibrated_and_fine_tuned_is_kept(calibrated, finetuned, distances, kept):
+def test_what_is_nearer_to_float_is_kept(calibrated, finetuned, distances, kept):
     one = trial(NumericForm("int8"), calibrated, finetuned, distances)
     assert one.keeps_finetuned is kept
     assert one.loss == (finetuned if kept else calibrated)
@@ -104,7 +110,7 @@ def test_a_scenario_names_its_form_or_leaves_the_choice():
 
 
 def test_the_record_holds_every_trial_and_is_json():
-    choice, _ = choose({"int8": (math.inf, math.nan), "int8_state16": (1.2, 1.0)})
+    choice, _ = choose({"int8": (math.inf, math.nan), "int8_state16": (1.2, 1.0, (0.3, 0.2))})
     assert json.loads(json.dumps(choice.record(), allow_nan=False)) == {
         "form": "int8_state16",
         "good_enough": True,
@@ -112,7 +118,14 @@ def test_the_record_holds_every_trial_and_is_json():
         "allowed_loss": 0.01,
         "trials": [
             {"form": "int8", "kept": "calibrated"},
-            {"form": "int8_state16", "calibrated": 1.2, "finetuned": 1.0, "kept": "fine-tuned"},
+            {
+                "form": "int8_state16",
+                "kept": "fine-tuned",
+                "calibrated": 1.2,
+                "distance_calibrated": 0.3,
+                "finetuned": 1.0,
+                "distance_finetuned": 0.2,
+            },
         ],
     }
 
@@ -127,7 +140,8 @@ def test_the_table_says_what_was_tried_and_which_was_chosen(capsys):
         ["int8", "1.3100", "1.2000", "fine-tuned", "+20.00%"],
         ["int8_state16 (chosen)", "1.0500", "1.0040", "fine-tuned", "+0.40%"],
     ]
-    assert "pump: forms" in lines[0] and "allowed +1.00%" in lines[-1]
+    assert "pump: forms" in lines[0] and "allowed +1.00%" in lines[-3]
+    assert lines[-1].split() == "int8_state16: distance to the float model 1.0500 calibrated, 1.0040 fine-tuned".split()
 
 
 def test_the_table_of_a_float_model_without_any_loss(capsys):

@@ -294,7 +294,7 @@ def test_plain_model_is_calibrated_as_the_quantization_aware_one():
     """PTQ is QAT with zero epochs: the same bytes."""
     streams = [stream(100, 3, seed) for seed in (5, 6)]
     twin = quantize_aware(recurrent_model(SMALL))
-    calibrate(twin, [np.stack(streams)], rounding=True)
+    calibrate(twin, [np.stack(streams)])
     assert convert(recurrent_model(SMALL), representative=streams).tflite == convert(twin).tflite
 
 

@@ -7,6 +7,7 @@ interval in which it lies by chance.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,13 +16,11 @@ import numpy as np
 from keras_models.anomaly_score import ALARM, AnomalyScore, held_alarm
 from keras_models.choose_form import Trial
 from keras_models.feature_encoding import load_encoding
-from keras_models.finetune_qat import finetune, forecast_loss, lessons, taught_by
+from keras_models.finetune_qat import attempt, finetune
 from keras_models.fit_model import beside_trust
 from keras_models.forecast_intervals import fit_intervals
 from keras_models.model_folder import load_model, seed_everything
 from keras_models.numeric_form import NumericForm
-from keras_models.qat_model import calibrate, quantize_aware
-from keras_models.score_distance import score_distance
 from keras_models.shard_dataset import training_batches
 from keras_models.stream_residuals import fit_stream_score
 from keras_models.train import train
@@ -29,6 +28,7 @@ from keras_models.trained_cell import with_trained_cell
 from pipeline.dataset_folder import read_dataset
 from pipeline.recorded_streams import recorded_streams
 from pipeline.scenario import Scenario
+from pipeline.user_error import UserError
 from tflite.alarm_verdict import judge_alarms
 from tflite.artifact import Artifact
 from tflite.conversion import convert
@@ -52,8 +52,10 @@ def seeds(scenario: Scenario, build_dir: Path) -> Path:
     """Trains with every seed below build/seeds/, prints the table and writes build/seeds/<scenario>.json.
 
     Raises:
-        UserError: the dataset is missing.
+        UserError: the dataset is missing, or the scenario is not fine-tuned.
     """
+    if not scenario.quantization.epochs:
+        raise UserError(f"{scenario.path}: quantization.epochs: 0, so there is no fine-tuning to study; give it epochs")
     read_dataset(scenario, build_dir)
     records, counts = [], []
     for seed in SEEDS:
@@ -73,24 +75,16 @@ def _study(scenario: Scenario, folder: Path) -> tuple[dict[str, float], dict[str
     train(scenario, folder, file_bytes)
     one = _Seed(with_trained_cell(scenario, folder), folder)
     judge = _judge(one.scenario, one.encoding, one.dataset, one.streams)
-    control = keras.models.clone_model(one.plain)
-    control.set_weights(one.plain.get_weights())
-    trust = one.scenario.model.trust
-    one.finetune(beside_trust(control) if trust else control, one.batches, trust)
     plain = one.artifact(one.plain)
-    figures, _ = judge({"float": plain, "ptq": one.artifact(control)}, {"float": "float32", "ptq": "control"})
+    figures, _ = judge({"float": plain, "ptq": one.artifact(one.control())}, {"float": "float32", "ptq": "control"})
     counts: dict[str, Counts] = {}
     for form in FORMS:
-        qat = quantize_aware(one.plain, form.activations, state_dtype=form.state_dtype)
-        calibrate(qat, (features.numpy() for features, _ in one.batches[0]))
-        calibrated, before = one.artifact(qat), one.error(qat)
-        one.finetune(qat, [taught_by(one.plain, part) for part in one.lessons])
-        (loss, distance), after = before, one.error(qat)
-        trial = Trial(qat, loss, after[0], distances=None if distance is None else (distance, after[1]))
+        trial = one.attempt(form)
+        artifacts = {"ptq": one.artifact(trial.calibrated.model), "quantized": one.artifact(trial.finetuned.model)}
         names = {"ptq": f"{form.name}, calibrated", "quantized": f"{form.name}, fine-tuned"}
-        found, steps = judge({"float": plain, "ptq": calibrated, "quantized": one.artifact(qat)}, names)
+        found, steps = judge({"float": plain, **artifacts}, names)
         counts |= steps
-        kept = names["quantized" if trial.keeps_finetuned else "ptq"]
+        kept = f"{form.name}, {trial.kept_name}"
         figures |= found | {name.replace(kept, f"{form.name}, kept"): found[name] for name in found if kept in name}
     return figures | _as_figures(_differences([counts])), counts
 
@@ -103,29 +97,29 @@ class _Seed:
         models, (dataset_folder, self.dataset) = folder / scenario.name / "model", read_dataset(scenario, folder)
         self.encoding = load_encoding(models / "encoding.json")
         order = scenario.model.batch, scenario.seed
-        self.batches = training_batches(dataset_folder, self.dataset, self.encoding, *order)
-        self.lessons = lessons(scenario, self.batches)
+        self.batches = partial(training_batches, dataset_folder, self.dataset, self.encoding, *order)
         self.streams = list(recorded_streams(scenario, dataset_folder))
         self.plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
         self.score = self._fitted(self.plain)
 
-    def finetune(self, model: keras.Model, parts, trust: bool = False) -> None:
+    def control(self) -> keras.Model:
+        """The float model, trained on the truth for the epochs of fine-tuning."""
+        control, trust = keras.models.clone_model(self.plain), self.scenario.model.trust
+        control.set_weights(self.plain.get_weights())
         seed_everything(self.scenario.seed)
-        finetune(self.scenario, model, parts, self.logs, trust)
+        finetune(self.scenario, beside_trust(control) if trust else control, self.batches(), self.logs, trust)
+        return control
+
+    def attempt(self, form: NumericForm) -> Trial:
+        """As the quantize stage makes it."""
+        return attempt(self.scenario, self.plain, self.score, form, self.batches, self.logs)
 
     def artifact(self, model: keras.Model) -> Artifact:
         shell = self.encoding
         if shell.quantiles:
-            shell = fit_intervals(model, shell, self.batches[1], self.scenario.windows.warmup)
+            shell = fit_intervals(model, shell, self.batches()[1], self.scenario.windows.warmup)
         activations = None if hasattr(model, "form") else "float32"
         return convert(model, activations=activations, encoding=shell, score=self._fitted(model))
-
-    def error(self, model: keras.Model) -> tuple[float, float | None]:
-        """Loss of the validation part; how far the score, where there is one, is from the float model's."""
-        loss = forecast_loss(self.scenario, model, self.batches[1])
-        if self.score is None:
-            return loss, None
-        return loss, score_distance(model, self.plain, self.score, self.lessons[1], self.scenario.windows.warmup)
 
     def _fitted(self, model: keras.Model) -> AnomalyScore | None:
         if self.scenario.anomaly is None:

@@ -23,6 +23,15 @@ def test_a_row_for_each_form(built_forecast, monkeypatch, capsys):
     assert "int8, kept" in capsys.readouterr().out
 
 
+def test_a_scenario_that_is_only_calibrated(tmp_path, capsys):
+    path = anomaly_scenario(tmp_path)
+    before, heading, quantization = path.read_text().partition("[quantization]")
+    path.write_text(before + heading + quantization.replace("epochs = 1", "epochs = 0"))
+    assert edgernn.main(["seeds", str(path), "--build", str(tmp_path / "build")]) == 2
+    assert "quantization.epochs: 0, so there is no fine-tuning to study" in capsys.readouterr().err
+    assert not (tmp_path / "build").exists()
+
+
 def test_a_score_with_trust(tmp_path, monkeypatch, recwarn):
     """The control learns its trust from the truth, the others from the float model's."""
     monkeypatch.setattr(seeds, "SEEDS", (7,))
