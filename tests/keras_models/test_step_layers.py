@@ -97,6 +97,12 @@ def test_masks_go_as_in_keras():
     assert masks_after(cases["convolution"])[0] is None and masks_after(cases["sum"])[0] is not None
 
 
+def rounded(layer) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel and bias of a calibrated layer of one product."""
+    (weights,) = layer.matrices().values()
+    return tuple(map(np.asarray, weights))
+
+
 def test_int8_product_by_hand():
     """y = saturate(round(M * sum((x - zx) * w) + zy)), the bias a row of w over a constant input."""
     model = sequential(layers.Dense(4, name="head"))
@@ -104,7 +110,7 @@ def test_int8_product_by_hand():
     head, source = twin.get_layer("head"), twin.get_layer("quantize_x")
     x, y = source.quantizers["output"].affine, head.quantizers["output"].affine
     one = float(head.one("input"))
-    kernel, bias = (np.asarray(weight) for weight in model.get_layer("head").weights)
+    kernel, bias = rounded(head)
     matrix, scale = quantize_weights(np.concatenate([kernel, bias[None] / one]))
     integers = x.quantize(np.concatenate([XS, np.full_like(XS[..., :1], one)], axis=-1)).astype(np.int64)
     real = (integers - x.zero_point) @ matrix.astype(np.int64) * (x.scale * scale.scale / y.scale) + y.zero_point
@@ -117,7 +123,7 @@ def test_int8_product_by_hand():
 def test_int16_product_by_hand():
     model = sequential(layers.Dense(4, name="head"))
     twin = calibrated(model, INT16)
-    kernel, bias = (np.asarray(weight) for weight in model.get_layer("head").weights)
+    kernel, bias = rounded(twin.get_layer("head"))
     x, y = (twin.get_layer(name).quantizers["output"].affine for name in ("quantize_x", "head"))
     weights, scale = quantize_weights(kernel)
     expected = x.dequantize(x.quantize(XS)) @ scale.dequantize(weights) + bias
