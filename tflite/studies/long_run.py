@@ -1,6 +1,7 @@
 """Do errors of a quantized state add up? A forecaster's test stream, repeated to 100,000 steps without a reset."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from keras_models.feature_encoding import load_encoding
 from keras_models.finetune_qat import attempt
-from keras_models.model_folder import load_model, seed_everything
+from keras_models.model_folder import load_model
 from keras_models.numeric_form import NumericForm
 from keras_models.shard_dataset import training_batches
 from keras_models.trained_cell import with_trained_cell
@@ -44,14 +45,13 @@ def long_run(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
-    seed_everything(scenario.seed)  # before the batches: their order hangs on it
-    batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
     wide = attempt(scenario, plain, None, NumericForm("int16"), batches, folder / "logs" / "long_run")
     shipped = read_artifact(folder / "tflite")
     models = {
         "float32": read_artifact(folder / "tflite" / "float32").tflite,
         f"{shipped.manifest['activations']}, shipped": shipped.tflite,
-        f"int16, {wide.kept}": convert(wide.model, encoding=encoding).tflite,
+        f"int16, {wide.kept_name}": convert(wide.kept.model, encoding=encoding).tflite,
     }
     stream = next(stream for stream in recorded_streams(scenario, dataset_folder) if stream.tested.any())
     xs, target, count = stream.x[stream.tested], encoding.targets[0], len(encoding.targets)
