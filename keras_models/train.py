@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_models.anomaly_score import AnomalyScore
+from keras_models.bounded_weights import bound_matrices
 from keras_models.choose_cell import FIRST, CellChoice, Run, choose_cell, print_cells
 from keras_models.feature_encoding import FeatureEncoding, fit_encoding
 from keras_models.fit_model import beside_trust, fit_model, write_history, write_summary
@@ -79,6 +80,8 @@ def _attempt(
 ) -> Run:
     """A forecaster trained on the first batches, judged on the second."""
     model = build_forecaster(settings, encoding)
+    if settings.weight_bound is not None:
+        bound_matrices(model, settings.weight_bound)
     trained = beside_trust(model) if settings.trust else model
     history = fit_model(
         trained,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from keras_models.bounded_weights import bound_matrices
 from keras_models.fit_model import write_history, write_summary
 from keras_models.model_folder import save_model, seed_everything, start_clean
-from keras_models.translation.bounded_weights import bound_matrices
 from keras_models.translation.fit_translator import fit_translator
 from keras_models.translation.pair_batches import PairBatches
 from keras_models.translation.translator import Translator

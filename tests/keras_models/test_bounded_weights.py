@@ -1,14 +1,14 @@
-"""Bounded weights: what the optimizer may not pass, and that a translation's training keeps to it."""
+"""Bounded weights: what the optimizer may not pass, and that training keeps to it."""
 
 import keras
 import numpy as np
 import pytest
-from tiny_scenarios import run_stages
+from tiny_scenarios import forecast_scenario, run_stages
 from tiny_translation import translation_scenario
 
 import edgernn
+from keras_models.bounded_weights import BoundedWeights, bound_matrices
 from keras_models.model_folder import load_model
-from keras_models.translation.bounded_weights import BoundedWeights, bound_matrices
 
 
 def test_what_is_beyond_is_cut_to_the_bound():
@@ -25,21 +25,23 @@ def test_matrices_only():
     assert {path.rsplit("/", 1)[1] for path in bounded} == {"kernel", "recurrent_kernel"} and len(bounded) == 3
 
 
-@pytest.fixture(scope="module")
-def largest(tmp_path_factory):
-    """By weight_bound, the largest element of any trained matrix, over the root mean square of that matrix."""
-    found = {}
+MODELS = {"translation": (translation_scenario, "embedding = 12"), "forecast": (forecast_scenario, "units = 4")}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_training_keeps_to_the_bound(kind, tmp_path):
+    """The largest element of any trained matrix, over the root mean square of that matrix."""
+    (make, line), largest = MODELS[kind], {}
     for bound in (None, 1.8):
-        change = "embedding = 12", "embedding = 12" + (f"\nweight_bound = {bound}" if bound else "")
-        folder = tmp_path_factory.mktemp("bounded")
-        built = run_stages(translation_scenario(folder, change), folder / "build", ("preprocess", "train"))
+        folder = tmp_path / str(bound)
+        folder.mkdir()
+        scenario = make(folder)
+        if bound:
+            scenario.write_text(scenario.read_text().replace(line, f"{line}\nweight_bound = {bound}"))
+        built = run_stages(scenario, folder / "build", ("preprocess", "train"))
         model = load_model(built.build / built.scenario.stem / "model" / "gru.keras", made_by="edgernn train")
         matrices = [np.asarray(w) for w in model.trainable_variables if w.name != "bias"]
-        found[bound] = max(np.abs(one).max() / np.sqrt(np.mean(one**2)) for one in matrices)
-    return found
-
-
-def test_training_keeps_to_the_bound(largest):
+        largest[bound] = max(np.abs(one).max() / np.sqrt(np.mean(one**2)) for one in matrices)
     assert largest[1.8] < 1.8 * 1.05 < largest[None]  # the root mean square shrinks a little with what is cut
 
 
