@@ -8,7 +8,7 @@ from keras import ops
 class BoundedWeights(keras.constraints.Constraint):
     """Keeps the elements of a matrix within `bound` times their root mean square.
 
-    The step of int8 weights is a 127th of the largest. Learned freely, the largest is 4 to 7 times the root mean
+    The step of int8 weights is a 127th of the largest. Learned freely, the largest is 3 to 13 times the root mean
     square, and all the others are stored that much more coarsely for the few beyond, say, 2.5 times.
     """
 

@@ -91,7 +91,7 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     Raises:
         ValueError: a batch holds NaN or infinity, or a tensor of the model never moved.
     """
-    layers = [layer for layer in qat.layers if isinstance(layer, StepLayer)]
+    layers, moments = [layer for layer in qat.layers if isinstance(layer, StepLayer)], []
     for layer in layers:
         layer.observe = True
         for quantizer in layer.quantizers.values():
@@ -107,15 +107,16 @@ def calibrate(qat: keras.Model, batches: Iterable[np.ndarray]) -> None:
     finally:
         for layer in layers:
             layer.observe = False
+            moments.append({name: one.numpy() for name, one in layer.moments.items()})
+            layer.moments = {}  # products add to what is there
             if isinstance(layer, StepRNN):
                 layer.reset_states()
     for layer in layers:
         layer.settle()
     _fix_ones(layers)
-    for layer in layers:
-        moments, layer.moments = layer.moments, {}
-        if moments:
-            round_weights(layer, {name: one.numpy() for name, one in moments.items()})
+    for layer, of_products in zip(layers, moments, strict=True):
+        if of_products:
+            round_weights(layer, of_products)
 
 
 def _no_moments(kernel) -> tf.Variable:

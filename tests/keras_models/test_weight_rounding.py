@@ -122,6 +122,15 @@ def test_inputs_that_are_always_zero():
     assert np.isfinite(np.asarray(twin(XS, training=False))).all()
 
 
+def test_a_calibration_that_fails_leaves_no_rounding_behind():
+    twin = quantize_aware(network())
+    with pytest.raises(ValueError, match="NaN"):
+        calibrate(twin, [np.full_like(XS, np.nan)])
+    assert not any(layer.moments for layer in step_layers(twin))
+    calibrate(twin, [XS])
+    assert not any(layer.moments for layer in step_layers(twin))
+
+
 def test_the_model_of_the_user_is_left_alone():
     model = network("LSTM")
     before = model.get_weights()

@@ -98,6 +98,7 @@ class _Seed:
         self.encoding = load_encoding(models / "encoding.json")
         order = scenario.model.batch, scenario.seed
         self.batches = partial(training_batches, dataset_folder, self.dataset, self.encoding, *order)
+        self.validation = self.batches()[1]
         self.streams = list(recorded_streams(scenario, dataset_folder))
         self.plain = load_model(models / f"{scenario.model.cell}.keras", made_by="edgernn train")
         self.score = self._fitted(self.plain)
@@ -117,7 +118,7 @@ class _Seed:
     def artifact(self, model: keras.Model) -> Artifact:
         shell = self.encoding
         if shell.quantiles:
-            shell = fit_intervals(model, shell, self.batches()[1], self.scenario.windows.warmup)
+            shell = fit_intervals(model, shell, self.validation, self.scenario.windows.warmup)
         activations = None if hasattr(model, "form") else "float32"
         return convert(model, activations=activations, encoding=shell, score=self._fitted(model))
 
