@@ -63,7 +63,7 @@ def finetune_qat(scenario: Scenario, build_dir: Path) -> Path:
     encoding = load_encoding(folder / "encoding.json")
     score = load_score(folder / "score.json") if scenario.anomaly else None
 
-    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model, scenario.seed)
     validation = batches()[1]
     choice = choose_form(
         allowed_forms(scenario.quantization),

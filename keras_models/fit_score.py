@@ -50,7 +50,7 @@ def fit_score(
         anomaly.recentre,
         anomaly.settle,
         anomaly.freeze,
-        None if anomaly.repeats is None else most_repeats([readings[i] for i in long], anomaly.repeats),
+        None if anomaly.repeats is None else most_repeats([readings[i][anomaly.settle :] for i in long], anomaly.repeats),
         anomaly.persistence,
         anomaly.cool_down,
         anomaly.contributions,

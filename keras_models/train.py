@@ -42,7 +42,7 @@ def train(scenario: Scenario, build_dir: Path, file_bytes: FileBytes | None = No
 
     def attempt(settings: ModelSettings, seed: int) -> Run:
         seed_everything(seed)  # and batches of its own: the same model whatever was trained before
-        batches = training_batches(dataset_folder, dataset, encoding, settings.batch, seed)
+        batches = training_batches(dataset_folder, dataset, encoding, settings, seed)
         name = "float" if scenario.model.cell != "auto" else f"float_{settings.cell}_{seed}"
         return _attempt(scenario, settings, encoding, batches, folder / "logs" / name)
 
@@ -59,7 +59,7 @@ def train(scenario: Scenario, build_dir: Path, file_bytes: FileBytes | None = No
         run, more = attempt(scenario.model, scenario.seed), {}
     encoding.save(folder / "encoding.json")
     if encoding.quantiles:
-        validation = training_batches(dataset_folder, dataset, encoding, run.settings.batch, scenario.seed)[1]
+        validation = training_batches(dataset_folder, dataset, encoding, run.settings, scenario.seed)[1]
         intervals = fit_intervals(run.model, encoding, validation, scenario.windows.warmup)
         save_intervals(intervals, folder / "intervals.json")
     if scenario.anomaly is not None:

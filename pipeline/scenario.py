@@ -248,7 +248,8 @@ class ModelSettings:
     `hidden`: units of a layer between the state and the forecast, which sees the features too; None: there is none.
     `loss`: the mean "absolute" error, or the "geometric" mean over the targets of their mean squared errors.
     `trust`: the network also says how far each of its forecasts can be trusted, and residuals count by that.
-    `weight_bound`: of the elements of a matrix, times their root mean square.
+    `weight_bound`: of the elements of a matrix, times their root mean square. `disruptions`: share of the training
+    windows in which the targets are a factor off for a while, others in each epoch.
     """
 
     cell: str = entry(toml.choice(*CELLS, "auto"))
@@ -258,6 +259,7 @@ class ModelSettings:
     learning_rate: float = entry(toml.number(above=0.0))
     patience: int = entry(toml.whole(1))
     weight_decay: float = entry(toml.number(0.0), default=0.0)
+    disruptions: float = entry(toml.number(0.0, 1.0), default=0.0)
     weight_bound: float | None = entry(toml.number(above=1.0), default=None)
     hidden: int | None = entry(toml.whole(1), default=None)
     loss: str = entry(toml.choice("absolute", "geometric"), default="absolute")

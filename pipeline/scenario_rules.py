@@ -222,6 +222,18 @@ def _model(scenario: Scenario, place: Place) -> None:
         raise place.at("model.auto").error(f'goes with cell = "auto" only, got cell = "{cell}"; remove it')
     if scenario.model.trust and (scenario.model.loss != "geometric" or anomaly is None or anomaly.recentre is None):
         raise place.at("model.trust").error('goes with model.loss = "geometric" and anomaly.recentre; remove it')
+    if scenario.model.disruptions:
+        _disruptions(scenario, place.at("model.disruptions"))
+
+
+def _disruptions(scenario: Scenario, place: Place) -> None:
+    if scenario.task != "forecast":
+        raise place.error('belongs to task = "forecast" only; remove it')
+    for column in scenario.measured:
+        if column.name in scenario.forecast.targets and (column.minimum is None or column.minimum < 0):
+            raise place.error(
+                f'multiplies the targets, and "{column.name}" may be below 0; expected min = 0 of it, or remove the key'
+            )
 
 
 def state_width(scenario: Scenario, place: Place) -> None:

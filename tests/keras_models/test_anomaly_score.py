@@ -158,6 +158,17 @@ def test_a_reading_that_stands_still_is_an_alarm_of_its_own():
     assert judged["contributions"][first].argmax() == 1
 
 
+def test_a_cold_sensor_that_rests_until_the_machine_is_warm_is_not_what_is_usual():
+    rng = np.random.default_rng(0)
+    readings = np.round(rng.normal(size=(3000, 1)), 1)
+    readings[:400] = 0.5
+    warm = fitted([0 * readings], [readings], repeats=1.5, settle=450)
+    assert warm.repeats == (1.5 * repeated(readings[450:]).max(),)
+    readings[1000:] = 0.5
+    alarm = np.flatnonzero(warm.score(0 * readings, readings) >= 1)[0]
+    assert alarm == 1000 + np.ceil(warm.repeats[0]) < 1020
+
+
 def test_a_sensor_that_never_moved_in_training_does_not_alarm_by_resting():
     readings = np.zeros((500, 1))
     score = fitted([np.random.default_rng(0).normal(size=(500, 1))], [readings], repeats=1.2)

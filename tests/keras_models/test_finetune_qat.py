@@ -22,7 +22,7 @@ def trained(built_forecast):
     folder, dataset = read_dataset(scenario, built_forecast.build)
     models = built_forecast.folder / "model"
     encoding, model = load_encoding(models / "encoding.json"), load_model(models / "gru.keras", made_by="the test")
-    return scenario, model, partial(training_batches, folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    return scenario, model, partial(training_batches, folder, dataset, encoding, scenario.model, scenario.seed)
 
 
 def tried(trained, folder, **settings):

@@ -101,6 +101,8 @@ def test_calendar_columns_are_known_in_advance(job):
         ("leads = [1, 2]", 'leads = [1, 2]\nlags = ["7s"]', "forecast.lags: expected windows.length above 8, the"),
         ("leads = [1, 2]", "leads = [1, 2]\nlevel = true", "forecast.level: goes with the key lags and exactly one"),
         ("leads = [1, 2]", "leads = [1, 2]\nusual = 0.3", "forecast.usual: goes with level = true"),
+        ("units =", "disruptions = 1.5\nunits =", "model.disruptions: expected a number from 0 to 1, got 1.5"),
+        ("units =", "disruptions = 0.5\nunits =", 'model.disruptions: multiplies the targets, and "speed" may'),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.9]", "forecast.quantiles: expected rising quantiles"),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.1, 0.2, 0.5]", "forecast.quantiles: expected quantiles"),
         ("leads = [1, 2]", "leads = [1, 2]\nquantiles = [0.9, 0.5, 0.1]", "forecast.quantiles: expected rising"),
@@ -167,6 +169,15 @@ def test_quantiles_need_the_loss_of_the_median(job):
     assert job.scenario(three).model.loss == "absolute" and job.scenario(geometric).model.loss == "geometric"
     with pytest.raises(UserError, match='forecast.quantiles: expected none with model.loss = "geometric"'):
         job.scenario(three, geometric)
+
+
+def test_disruptions_are_of_forecasts_of_what_is_never_below_zero(job):
+    half, counts = ("units =", "disruptions = 0.5\nunits ="), ("min = -50.0", "min = 0.0")
+    assert job.scenario(half, counts).model.disruptions == 0.5 and job.scenario().model.disruptions == 0
+    detector = ('task = "forecast"', 'task = "anomaly"'), ("leads = [1, 2]", "leads = [1, 1]")
+    section = ("[forecast]", "[anomaly]\newma = 0.1\nfalse_alarm_share = 0.1\n[forecast]")
+    with pytest.raises(UserError, match='model.disruptions: belongs to task = "forecast" only'):
+        job.scenario(half, counts, *detector, section)
 
 
 def test_trust_needs_a_likelihood_and_a_learned_centre(job):

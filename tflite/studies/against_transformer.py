@@ -52,7 +52,7 @@ def against_transformer(scenario: Scenario, build_dir: Path, contexts: tuple[int
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
-    batches = training_batches(dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    batches = training_batches(dataset_folder, dataset, encoding, scenario.model, scenario.seed)
     model, runs = _trained(scenario, encoding, plain.count_params(), batches, folder / "model" / "logs")
     windows = np.concatenate([features.numpy() for features, _ in batches[1]])
     float_record = require_record(folder / "model" / "float.json", kind=dict, made_by=f"edgernn train {scenario.path}")

@@ -45,7 +45,7 @@ def long_run(scenario: Scenario, build_dir: Path) -> Path:
     dataset_folder, dataset = read_dataset(scenario, build_dir)
     encoding = load_encoding(folder / "model" / "encoding.json")
     plain = load_model(folder / "model" / f"{scenario.model.cell}.keras", made_by=f"edgernn train {scenario.path}")
-    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model.batch, scenario.seed)
+    batches = partial(training_batches, dataset_folder, dataset, encoding, scenario.model, scenario.seed)
     wide = attempt(scenario, plain, None, NumericForm("int16"), batches, folder / "logs" / "long_run")
     shipped = read_artifact(folder / "tflite")
     models = {

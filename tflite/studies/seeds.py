@@ -96,7 +96,7 @@ class _Seed:
         self.scenario, self.logs = scenario, folder / "logs"
         models, (dataset_folder, self.dataset) = folder / scenario.name / "model", read_dataset(scenario, folder)
         self.encoding = load_encoding(models / "encoding.json")
-        order = scenario.model.batch, scenario.seed
+        order = scenario.model, scenario.seed
         self.batches = partial(training_batches, dataset_folder, self.dataset, self.encoding, *order)
         self.validation = self.batches()[1]
         self.streams = list(recorded_streams(scenario, dataset_folder))
