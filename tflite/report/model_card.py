@@ -142,6 +142,9 @@ def _protocol(scenario: Scenario | None, manifest: Mapping[str, Any]) -> str:
     known = [fact for fact in provenance(scenario, None)["facts"] if fact[0] == "split"]
     windows = scenario.windows
     known.append(("windows", f"{windows.length} steps every {windows.stride}, no loss in the first {windows.warmup}"))
+    if scenario.model.disruptions:
+        share = f"{scenario.model.disruptions:.0%} of the training windows, others in each epoch"
+        known.append(("disruptions", f"the targets a factor off for a while in {share}"))
     known.append(("chosen by", "the validation part; the test part only measures"))
     parts = (facts(known), cell_note(manifest), table(CELLS, cell_rows(manifest)))
     return "\n\n".join(filter(None, parts))
