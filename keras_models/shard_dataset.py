@@ -45,11 +45,12 @@ def window_batches(
     form = {"x": tf.io.FixedLenFeature((rows, width), tf.float32), "stream": tf.io.FixedLenFeature((), tf.string)}
 
     def arrays(x, stream, drawn):
-        if drawn >= 0 and (random := np.random.default_rng(drawn)).random() < disruptions:
+        random = np.random.default_rng(drawn)
+        if random.random() < disruptions:
             x = disrupted(x, encoding, random)
         return encode_window(x, length, encoding, *statistics(stream.decode()))
 
-    def encode(example, drawn=-1):
+    def encode(example, drawn=0):
         example = tf.io.parse_single_example(example, form)
         given = [example["x"], example["stream"], drawn]
         outputs = tf.numpy_function(arrays, given, [tf.float32] * 3, stateful=False)

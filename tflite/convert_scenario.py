@@ -9,7 +9,7 @@ from keras_models.feature_encoding import load_encoding
 from keras_models.forecast_intervals import with_intervals
 from keras_models.model_folder import load_model, start_clean
 from keras_models.numeric_form import NumericForm
-from keras_models.shard_dataset import window_batches
+from keras_models.shard_dataset import training_batches
 from keras_models.trained_cell import cell_choice, with_trained_cell
 from pipeline.atomic_write import write_json
 from pipeline.dataset_folder import read_dataset
@@ -40,7 +40,7 @@ def convert_scenario(scenario: Scenario, build_dir: Path) -> Path:
     encoding = load_encoding(models / "encoding.json")
     encodings = [with_intervals(encoding, models / f"intervals{s}.json") for s in ("", "_qat")]
     scores = [load_score(models / f"score{s}.json") if scenario.anomaly else None for s in ("", "_qat")]
-    windows = window_batches(dataset_folder, "train", dataset, encoding, scenario.model.batch)
+    windows, _ = training_batches(dataset_folder, dataset, encoding, scenario.model, scenario.seed)
     about = {"task": scenario.task, "cell": cell, "units": scenario.model.units, **choice}
     about["step_seconds"] = scenario.data.step_seconds
 
