@@ -40,6 +40,13 @@ def test_a_forecaster_says_all_that_was_measured(tmp_path):
     assert "9,216 B" in section(card, "Form and bytes")
 
 
+def test_a_training_with_disruptions_says_so(tmp_path):
+    scenario, build = make_forecast(tmp_path)
+    assert "disruptions" not in card_of((scenario, build))
+    disrupted = replace(scenario, model=replace(scenario.model, disruptions=0.8))
+    assert "a factor off for a while in 80% of the training windows" in card_of((disrupted, build))
+
+
 def test_the_report_leaves_it_beside_the_model_and_shows_it(built_forecast):
     card = (built_forecast.folder / "tflite" / CARD).read_text()
     metric = json.loads((built_forecast.folder / "validation.json").read_text())["models"][0]["metric"]
