@@ -18,10 +18,10 @@ NEVER = -1e9  # added to the score of a step that must not be seen
 
 @dataclass(frozen=True)
 class TransformerSizes:
-    """`width` of a step inside, a multiple of `heads`; `outputs`: widths of the heads, forecast and following."""
+    """`width` of a step inside, a multiple of `heads`; `outputs`: widths of the heads: forecast, following, quantiles."""
 
     features: int
-    outputs: tuple[int, int]
+    outputs: tuple[int, ...]
     width: int
     context: int
     blocks: int = 2
@@ -70,7 +70,7 @@ class AttentionBlock(keras.layers.Layer):
 
 
 class StreamTransformer(keras.Model):
-    """(batch, timesteps, features) -> [forecast, following], as `build_forecaster`."""
+    """(batch, timesteps, features) -> [forecast, following, quantiles ..], as `build_forecaster`."""
 
     def __init__(self, sizes: TransformerSizes):
         super().__init__(name="transformer_forecaster")
@@ -162,7 +162,7 @@ def build_transformer(encoding: FeatureEncoding, allowed: int, context: int) -> 
     Raises:
         ValueError: not even one of width 2 has so few.
     """
-    outputs = encoding.lead_count * len(encoding.targets), encoding.measured
+    outputs = encoding.outputs, encoding.measured, *[encoding.outputs] * len(encoding.quantiles)
     best = None
     width = TransformerSizes.heads
     while parameters(sizes := TransformerSizes(encoding.width, outputs, width, context)) <= allowed:

@@ -59,7 +59,7 @@ def _window_signature(tf, model):
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
     def step(x):
-        return dict(zip(("forecast", "following"), model.last_of_window(x), strict=True))
+        return _named(model.last_of_window(x))
 
     return step
 
@@ -74,9 +74,14 @@ def _cache_signature(tf, model):
     def step(x, seen, *past):
         outputs, rows = model.step(x, list(past), seen)
         named = zip((f"new_{name}" for name in _cache_names(sizes)), rows, strict=True)
-        return dict(zip(("forecast", "following"), outputs, strict=True)) | dict(named)
+        return _named(outputs) | dict(named)
 
     return step
+
+
+def _named(outputs: list) -> dict:
+    forecast, following, *quantiles = outputs
+    return {"forecast": forecast, "following": following} | {f"quantile{i}": one for i, one in enumerate(quantiles)}
 
 
 def _cache_names(sizes: TransformerSizes) -> list[str]:

@@ -1,11 +1,15 @@
 """The Transformer baseline: three ways to compute it, causal, of as many parameters as asked for."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from plain_encoding import PLAIN
 
+from keras_models.forecaster import build_forecaster
 from keras_models.transformer import NEVER, build_transformer, parameters
+from pipeline.scenario import ModelSettings
 
 CONTEXT, STEPS = 6, 15
 
@@ -26,6 +30,13 @@ def test_the_widest_with_at_most_the_parameters(model):
     assert build_transformer(PLAIN, model.count_params() - 1, CONTEXT).sizes.width == model.sizes.width - 2
     with pytest.raises(ValueError, match="at most 10 parameters"):
         build_transformer(PLAIN, 10, CONTEXT)
+
+
+def test_it_says_all_that_a_recurrent_forecaster_says(x):
+    settings = ModelSettings(cell="gru", units=4, epochs=1, batch=2, learning_rate=0.1, patience=1)
+    encoding = replace(PLAIN, quantiles=(0.1, 0.9))
+    ours, theirs = build_transformer(encoding, 3000, CONTEXT)(x), build_forecaster(settings, encoding)(x)
+    assert [output.shape for output in ours] == [output.shape for output in theirs]
 
 
 def test_steps_beside_a_cache_say_what_the_sequence_says(model, x):

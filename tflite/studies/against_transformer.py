@@ -97,6 +97,7 @@ def _trained(
             weight_decay=settings.weight_decay,
             logs=logs / f"transformer_{factor:g}",
             loss=settings.loss,
+            quantiles=encoding.quantiles,
         )
         models.append(model)
         loss, rmse = min(record["val_loss"] for record in history), _rmse(scenario, model, batches[1])

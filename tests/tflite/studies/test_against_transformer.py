@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_models.feature_encoding import load_encoding
+from keras_models.shard_dataset import training_batches
 from keras_models.transformer import build_transformer
+from pipeline.dataset_folder import read_dataset
 from pipeline.scenario import load_scenario
 from pipeline.user_error import UserError
 from tflite.child_process import run_in_child
@@ -49,6 +52,20 @@ def test_its_memory_grows_with_the_window_and_that_of_the_rnn_knows_none(record,
     assert window[1] > cache[1], "scores of all pairs of steps, not of the last with all"
     assert len(of(record, "rnn", numbers, "arena_bytes")) == 1 and of(record, "rnn", numbers, "against_rnn") == [1.0]
     assert min(of(record, "window", numbers, "step_us")) > 0
+
+
+def test_a_rival_of_a_network_with_quantiles_learns_them_too(built_forecast, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RATES", (1.0,))
+    scenario = load_scenario(built_forecast.scenario)
+    folder, dataset = read_dataset(scenario, built_forecast.build)
+    encoding = replace(load_encoding(built_forecast.folder / "model" / "encoding.json"), quantiles=(0.1, 0.9))
+    batches = training_batches(folder, dataset, encoding, scenario.model, scenario.seed)
+    model, runs = study._trained(scenario, encoding, 2000, batches, tmp_path)
+    low, high = (model.predict(batches[1], verbose=0)[i] for i in (2, 3))
+    assert 0 < runs["loss"] < 5 and low.mean() < high.mean()
+    x = np.zeros((1, 6, encoding.width), np.float32)
+    files = run_in_child(transformer_models, model.sizes, model.get_weights(), x, (6,), False)
+    assert set(files) == {("window", 6), ("cache", 6)}
 
 
 def test_the_file_says_what_keras_says(built_forecast):
