@@ -18,7 +18,7 @@ NEVER = -1e9  # added to the score of a step that must not be seen
 
 @dataclass(frozen=True)
 class TransformerSizes:
-    """`width` of a step inside, a multiple of `heads`; `outputs`: widths of the heads: forecast, following, quantiles."""
+    """`width` of a step inside, a multiple of `heads`; `outputs`: widths of forecast, following, and each quantile."""
 
     features: int
     outputs: tuple[int, ...]
