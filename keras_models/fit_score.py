@@ -44,14 +44,16 @@ def fit_score(
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
     squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
     threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
-    warm = None if anomaly.repeats is None else [readings[i][anomaly.settle :] for i in long]
+    repeats = None
+    if anomaly.repeats is not None:
+        repeats = most_repeats([readings[i][anomaly.settle :] for i in long], anomaly.repeats)
     return AnomalyScore(
         anomaly.ewma,
         tuple(tuple(float(value) for value in row) for row in whitening / threshold),
         anomaly.recentre,
         anomaly.settle,
         anomaly.freeze,
-        None if warm is None else most_repeats(warm, anomaly.repeats),
+        repeats,
         anomaly.persistence,
         anomaly.cool_down,
         anomaly.contributions,
