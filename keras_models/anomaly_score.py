@@ -1,9 +1,11 @@
 """The anomaly score: how far the smoothed residuals of old forecasts are from their normal spread.
 
-residual r_t = trust_t * (z_t - forecast of z_t made `lead` steps before - centre_t), 0 where z_t is missing; trust_t is
-what the network said with the forecast of how far it can be relied on, 1 where it says nothing of it;
+residual r_t = trust_t * (z_t - reliance * forecast of z_t made `lead` steps before - centre_t), 0 where z_t is missing;
+trust_t is what the network said with the forecast of how far it can be relied on, 1 where it says nothing of it;
 e_t = e_{t-1} + weight * (r_t - e_{t-1});
-score^2 = sum over channels of (W e_t)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0 alarms.
+score^2 = sum over channels of (W e_t / limit)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0
+alarms. limit is `lowest_limit` or, with `own_limit`, the greatest norm of W e_t this machine reached while it was
+learned, if that is more.
 With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
 et al., A Multivariate EWMA Control Chart, Technometrics 1992), and each summand is the contribution of its channel
 (Alcala and Qin, Analysis and Generalization of Fault Diagnosis Methods, J. Process Control 2011, "complete
@@ -25,9 +27,14 @@ STANDING_STILL = 1e-6  # standard deviations: less than one float32 step of any 
 
 @dataclass(frozen=True)
 class AnomalyScore:
-    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0.
+    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0, of a
+    machine whose limit is 1.
 
     Attributes:
+        reliance: how much of a forecast is taken off the reading it speaks of. A fault enters the forecasts made of it,
+            and the whole of one would hide it.
+        own_limit: the last so many steps before there is a score give the machine's limit. None: it is 1 for each.
+        lowest_limit: below which none is.
         recentre: steps over which the usual residual of each channel is learned and taken off; no score before as many
             have passed. None: never.
         settle: steps before the first of those: a machine that warms up is not as usual.
@@ -47,38 +54,50 @@ class AnomalyScore:
     persistence: int = 1
     cool_down: int = 0
     contributions: bool = False
+    reliance: float = 1.0
+    own_limit: int | None = None
+    lowest_limit: float = 1.0
 
     @property
     def has_alarm(self) -> bool:
         """The alarm is more than a score of 1.0, and an output of its own."""
         return self.persistence > 1 or self.cool_down > 0
 
-    def judge(self, residuals: np.ndarray, readings: np.ndarray | None = None, trust=1.0) -> dict[str, np.ndarray]:
+    def judge(
+        self, residuals: np.ndarray, readings: np.ndarray | None = None, trust=1.0, first: int = 0
+    ) -> dict[str, np.ndarray]:
         """What the graph says from the first residual on.
 
         Args:
             residuals: (timesteps, channels) in standard deviations; NaN: the reading is missing.
             readings: the same of the readings, where `repeats` is given.
             trust: the same, what each residual counts; the centre is learned of what counts too.
+            first: steps before the centre begins to be learned, beside `settle`.
 
         Returns:
             score (timesteps,), contributions (timesteps, channels), alarm (timesteps,) bool.
         """
         residuals = np.asarray(residuals, np.float64)
-        memory, begin = self.recentre or 0, self.settle
+        memory, begin = self.recentre or 0, first + self.settle
+        scored, limit = begin + memory, self.lowest_limit
         parts = np.zeros_like(residuals)
         if self.repeats is not None:
-            parts = np.square(repeated(readings, max(begin + memory, 1)) / np.asarray(self.repeats))
+            parts = np.square(repeated(readings, max(scored, 1)) / np.asarray(self.repeats))
         whitening, rows = np.asarray(self.whitening), np.zeros_like(residuals)
         centre, smoothed = np.zeros_like(residuals[0]), np.zeros_like(residuals[0])
         trust = np.broadcast_to(trust, residuals.shape)
-        for t, residual in enumerate(residuals[begin:], begin):
+        for t, residual in enumerate(residuals):
             off = np.nan_to_num(residual - centre) * trust[t]
-            if t < begin + memory:
+            if begin <= t < scored:
                 centre = centre + off / (t - begin + 1)
+            if t < scored - (self.own_limit or 0):
                 continue
             smoothed = smoothed + self.ewma * (off - smoothed)
-            rows[t] = np.square(smoothed @ whitening) + parts[t]
+            squares = np.square(smoothed @ whitening)
+            if t < scored:
+                limit = max(limit, np.sqrt(squares.sum()))
+                continue
+            rows[t] = squares / limit**2 + parts[t]
             if memory and np.sqrt(rows[t].sum()) < self.freeze:
                 centre = centre + off / (memory + 1)
         score = np.sqrt(rows.sum(axis=-1))

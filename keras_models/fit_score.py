@@ -10,6 +10,7 @@ from pipeline.user_error import UserError
 
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
 CONCENTRATIONS = 5  # steps until a robust covariance hardly moves
+LOWEST_LIMIT = 0.1  # of that of the median machine: one that rested while it was learned may move later
 PEAKS_FROM = 0.98  # quantile of the scores over which a peak counts as one of the tail
 
 
@@ -23,7 +24,8 @@ def fit_score(
     """The score of a scenario's section [anomaly].
 
     Args:
-        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream; NaN: missing.
+        streams: arrays (timesteps, channels) of residuals, each the normal run of one stream; NaN: missing. What is
+            taken off of forecasts is `anomaly.reliance` of them.
         step_seconds: of one step, for alarms per hour.
         readings: the standardized readings beside them, for channels that stand still.
         trusts: what each residual counts, beside them; None: all the same.
@@ -42,8 +44,9 @@ def fit_score(
     trusts = trusts or [np.ones_like(stream) for stream in streams]
     smoothed = [_smoothed(streams[i], trusts[i], anomaly) for i in long]
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
-    squares = [np.square(rows @ whitening).sum(axis=-1) for rows in smoothed]
-    threshold = _threshold([np.sqrt(rows) for rows in squares], anomaly, step_seconds) or 1.0  # 0: none ever was off
+    scores = [np.sqrt(np.square(rows @ whitening).sum(axis=-1)) for rows in smoothed]
+    threshold = _threshold(scores, anomaly, step_seconds) or 1.0  # 0: none ever was off
+    by_rate = anomaly.false_alarm_share is not None or anomaly.false_alarms_per_hour is not None
     repeats = None
     if anomaly.repeats is not None:
         repeats = most_repeats([readings[i][anomaly.settle :] for i in long], anomaly.repeats)
@@ -57,6 +60,9 @@ def fit_score(
         anomaly.persistence,
         anomaly.cool_down,
         anomaly.contributions,
+        anomaly.reliance,
+        anomaly.own_limit,
+        1.0 if by_rate else LOWEST_LIMIT,
     )
 
 
@@ -95,7 +101,9 @@ def symmetric_whitening(covariance: np.ndarray) -> np.ndarray:
 def _threshold(scores: list[np.ndarray], anomaly: Anomaly, step_seconds: float) -> float:
     if anomaly.false_alarm_share is not None:
         return float(np.quantile(np.concatenate(scores), 1 - anomaly.false_alarm_share))
-    return threshold_by_rate(scores, anomaly.false_alarms_per_hour * step_seconds / 3600)
+    if anomaly.false_alarms_per_hour is not None:
+        return threshold_by_rate(scores, anomaly.false_alarms_per_hour * step_seconds / 3600)
+    return float(np.median([rows[-anomaly.own_limit :].max() for rows in scores]))
 
 
 def threshold_by_rate(scores: list[np.ndarray], wanted: float) -> float:

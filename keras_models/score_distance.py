@@ -21,7 +21,10 @@ def score_distance(
     """
     squares = []
     for features, targets in windows:
-        one, other = (_residuals(net.predict_on_batch(features), targets)[:, warmup:] for net in (model, reference))
+        one, other = (
+            _residuals(net.predict_on_batch(features), targets, score.reliance)[:, warmup:]
+            for net in (model, reference)
+        )
         difference = np.moveaxis(one - other, 1, 0)  # (timesteps, batch, channels)
         if score.recentre:  # a difference that stays is learned as a part of the usual residual
             difference = difference - difference.mean(axis=0)
@@ -31,9 +34,10 @@ def score_distance(
     return distance if np.isfinite(distance) else np.inf
 
 
-def _residuals(outputs: list, targets: tuple) -> np.ndarray:
+def _residuals(outputs: list, targets: tuple, reliance: float) -> np.ndarray:
     """What enters the score, but for what is the same with every network: the readings where no trust weights them."""
     forecast, _, *trust = map(np.asarray, outputs)
+    forecast = reliance * forecast
     if not trust:
         return -forecast
     truth = np.asarray(targets[0])

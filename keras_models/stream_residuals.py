@@ -14,14 +14,20 @@ def fit_stream_score(
     model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
 ) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
-    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, scenario.windows.warmup)
+    warmup, reliance = scenario.windows.warmup, scenario.anomaly.reliance
+    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, warmup, reliance)
     return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings, trusts)
 
 
 def training_residuals(
-    model: keras.Model, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream], warmup: int
+    model: keras.Model,
+    encoding: FeatureEncoding,
+    dataset: dict,
+    streams: list[RecordedStream],
+    warmup: int,
+    reliance: float = 1.0,
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray] | None]:
-    """Per stream (timesteps, targets): standardized reading minus its forecast made `lead` steps before.
+    """Per stream (timesteps, targets): standardized reading minus `reliance` of its forecast made `lead` steps before.
 
     Beside them the readings; missing: NaN in both. And what each residual counts, where the model says that.
 
@@ -39,7 +45,7 @@ def training_residuals(
     for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
         judged.append(readings[warmup + lead :])
-        residuals.append(judged[-1] - forecast[warmup : len(x) - lead])
+        residuals.append(judged[-1] - reliance * forecast[warmup : len(x) - lead])
     trusts = [part[warmup : len(x) - lead] for x, part in zip(normal, *trust, strict=True)] if trust else None
     return residuals, judged, trusts
 

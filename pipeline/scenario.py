@@ -197,17 +197,21 @@ class Forecast:
 class Anomaly:
     """The score, see `keras_models.anomaly_score`.
 
-    Exactly one of two rates sets the threshold by normal rows: `false_alarm_share` of the steps reach it, or so many
-    `false_alarms_per_hour`. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is
-    learned, while the score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that stands still
-    so many times longer than it ever did is an alarm. `trusted`: share of the normal rows the covariance is made of;
-    below 1 without those far off.
+    The threshold is set by the normal rows of all machines and a rate, that `false_alarm_share` of the steps reach it,
+    or so many `false_alarms_per_hour`; by `own_limit`, the last so many steps before there is a score: an alarm is what
+    this machine never reached in them; or by both: what is above the two. `reliance`: how much of a forecast is taken
+    off. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is learned, while the
+    score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that stands still so many times longer
+    than it ever did is an alarm. `trusted`: share of the normal rows the covariance is made of; below 1 without those
+    far off.
     `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel, beside the score.
     """
 
     ewma: float = entry(toml.number(maximum=1.0, above=0.0))
     false_alarm_share: float | None = entry(toml.number(maximum=0.5, above=0.0), default=None)
     false_alarms_per_hour: float | None = entry(toml.number(above=0.0), default=None)
+    own_limit: int | None = entry(toml.whole(1), default=None)
+    reliance: float = entry(toml.number(maximum=1.0, above=0.0), default=1.0)
     recentre: int | None = entry(toml.whole(1), default=None)
     settle: int = entry(toml.whole(0), default=0)
     freeze: float = entry(toml.number(above=0.0), default=0.5)

@@ -204,16 +204,26 @@ def _inputs(scenario: Scenario, place: Place) -> None:
 
 def _anomaly(scenario: Scenario, place: Place) -> None:
     if scenario.task == "anomaly" and scenario.anomaly is None:
-        raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma and false_alarm_share')
+        raise place.at("anomaly").error('missing; task = "anomaly" needs the keys ewma and, say, false_alarm_share')
     if scenario.task != "anomaly" and scenario.anomaly is not None:
         raise place.at("anomaly").error('belongs to task = "anomaly" only; remove the section')
     if scenario.anomaly is not None:
-        _threshold(scenario.anomaly, place.at("anomaly"))
+        _threshold(scenario.anomaly, scenario.normalize.rows or 0, place.at("anomaly"))
 
 
-def _threshold(anomaly: Anomaly, place: Place) -> None:
-    if (anomaly.false_alarm_share is None) == (anomaly.false_alarms_per_hour is None):
-        raise place.error("expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour")
+def _threshold(anomaly: Anomaly, readings: int, place: Place) -> None:
+    """readings: from which each machine's mean and spread are learned."""
+    rates = sum(rate is not None for rate in (anomaly.false_alarm_share, anomaly.false_alarms_per_hour))
+    if rates > 1 or (rates == 0 and anomaly.own_limit is None):
+        raise place.error(
+            "expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or own_limit"
+        )
+    unscored = readings + anomaly.settle + (anomaly.recentre or 0)
+    if (anomaly.own_limit or 0) > unscored:
+        raise place.at("own_limit").error(
+            f"expected at most the {unscored} steps before there is a score (normalize.rows, settle and recentre), got"
+            f" {anomaly.own_limit}"
+        )
 
 
 def _model(scenario: Scenario, place: Place) -> None:

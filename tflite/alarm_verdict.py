@@ -121,7 +121,7 @@ def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]
     return [
         {
             "always alarm": np.ones(len(x), bool),
-            "T2 of the readings, no network": score.judge(x, x)["alarm"],
+            "T2 of the readings, no network": score.judge(x, x, first=encoding.readings or 0)["alarm"],
             "T2 and Q of PCA, no memory": pca.alarm(x),
         }
         for x in map(readings, _tested(streams))

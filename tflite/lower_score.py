@@ -11,12 +11,15 @@ class ScoreGraph(ShellOperators):
     """Adds a score to the graph of `builder`; a part the score does not use adds nothing.
 
     Args:
-        first: steps after a reset before the first residual: until then nothing is learned, smoothed or scored.
+        first: steps after a reset until residuals say something: before that there is no centre and no score.
+        observed: (1, 1), 1 for a step that counts among those and 0 for others; None: all count.
     """
 
-    def __init__(self, builder: StepGraphBuilder, score: AnomalyScore, channels: int, first: int):
+    def __init__(
+        self, builder: StepGraphBuilder, score: AnomalyScore, channels: int, first: int, observed: str | None = None
+    ):
         super().__init__(builder)
-        self.score, self.channels, self.first = score, channels, first + score.settle
+        self.score, self.channels, self.first, self.observed = score, channels, first + score.settle, observed
         self.centre = None  # (1, channels), the usual residual after this step; None: none is learned
 
     def outputs(self, readings: str, due: str, trust: str | None = None) -> list[tuple[str, str]]:
@@ -27,6 +30,8 @@ class ScoreGraph(ShellOperators):
             trust: (1, channels) what their residuals count; None: all the same.
         """
         memory = self.score.recentre or 0
+        if self.score.reliance != 1:
+            due = self._op("MUL", [due, self._constant("reliance", [self.score.reliance])], "relied_on", self.channels)
         residual = self._op("SUB", [readings, due], "residual", self.channels)
         age = self._age(self.first + memory)
         scored = self._after(age, self.first + memory, "settled")
@@ -35,12 +40,14 @@ class ScoreGraph(ShellOperators):
             residual = self._op("SUB", [residual, centre], "off_centre", self.channels)
         if trust:
             residual = self._op("MUL", [residual, trust], "trusted_residual", self.channels)
-        parts = self._squares(self._smoothed(residual, scored))
+        own = self.score.own_limit
+        begun = self._after(age, self.first + memory - own, "limit_begun") if own else scored
+        parts = self._squares(self._smoothed(residual, begun))
+        if own:
+            parts = self._within_limit(parts, scored)
         if self.score.repeats is not None:
             parts = self._op("ADD", [parts, self._still(readings, scored)], "contributions", self.channels)
-        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
-        total = self._op("SUM", [parts, axis], "total", 1, keepDims=True)
-        score = self._op("SQRT", [total], "score", 1)
+        score = self._op("SQRT", [self._sum(parts, "total")], "score", 1)
         if memory:
             self._move_centre(centre, residual, score, age)
         outputs = [("score", score)]
@@ -51,9 +58,9 @@ class ScoreGraph(ShellOperators):
         return outputs
 
     def _age(self, cap: int) -> str:
-        """Steps since the reset, this one included; it stops one above `cap`."""
+        """Steps since the reset that count, this one included; it stops one above `cap`."""
         age = self._tensor("previous_age", 1)
-        older = self._op("ADD", [age, self._constant("unit", [1.0])], "older", 1)
+        older = self._op("ADD", [age, self.observed or self._constant("unit", [1.0])], "older", 1)
         capped = self._op("MINIMUM", [older, self._constant("age_cap", [cap + 1])], "age", 1)
         self._state("age", age, capped)
         return capped
@@ -62,13 +69,28 @@ class ScoreGraph(ShellOperators):
         """bool (1, 1): more than `steps` steps have passed since the reset."""
         return self._op("LESS", [self._constant(f"{name}_age", [steps]), age], name, 1, "bool")
 
-    def _smoothed(self, residual: str, scored: str) -> str:
+    def _sum(self, parts: str, name: str) -> str:
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        return self._op("SUM", [parts, axis], name, 1, keepDims=True)
+
+    def _within_limit(self, squares: str, scored: str) -> str:
+        """Squares over that of the machine's own limit, the greatest sum of them while nothing is scored; 0 then."""
+        before, zero = self._tensor("previous_limit", 1), self._constant("zero", [0.0])
+        learned = self._op("SELECT_V2", [scored, zero, self._sum(squares, "square_of_norm")], "if_learned", 1)
+        greatest = self._op("MAXIMUM", [before, learned], "limit", 1)
+        self._state("limit", before, greatest)
+        lowest = self._constant("lowest_limit", [self.score.lowest_limit**2])
+        limit = self._op("MAXIMUM", [greatest, lowest], "own_limit", 1)
+        shares = self._op("DIV", [squares, limit], "square_in_limits", self.channels)
+        return self._op("SELECT_V2", [scored, shares, self._rest()], "square_if_scored", self.channels)
+
+    def _smoothed(self, residual: str, begun: str) -> str:
         before = self._tensor("previous_residual", self.channels)
         change = self._op("SUB", [residual, before], "residual_change", self.channels)
         weight = self._constant("ewma", [self.score.ewma])
         weighted = self._op("MUL", [change, weight], "weighted_change", self.channels)
         moved = self._op("ADD", [before, weighted], "moved_residual", self.channels)
-        smoothed = self._op("SELECT_V2", [scored, moved, self._rest()], "smoothed_residual", self.channels)
+        smoothed = self._op("SELECT_V2", [begun, moved, self._rest()], "smoothed_residual", self.channels)
         self._state("residual", before, smoothed)
         return smoothed
 

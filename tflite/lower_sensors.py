@@ -36,6 +36,7 @@ class SensorGraph(ShellOperators):
         self.model, self.encoding, self.score, self.state = model, encoding, score, state
         super().__init__(StepGraphBuilder())
         self.past = None
+        self.observed = None  # (1, 1), 1 if there is any reading, else 0; None: every step counts
         self.cut = {}  # stretches of the readings that are tensors already, by (first, last)
         self.output_form = {}
 
@@ -120,6 +121,9 @@ class SensorGraph(ShellOperators):
         )
         one_each = self._constant("one_each", np.ones(width))
         if_valid = self._op("SELECT_V2", [valid, one_each, zero], "if_valid", width)
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        known = self._op("SUM", [if_valid, axis], "known", 1, keepDims=True)
+        self.observed = self._op("MINIMUM", [known, one], "observed", 1)
         taken = self._op("SELECT_V2", [wanted, if_valid, zero], "taken", width)
         reading = self._op("SELECT_V2", [valid, x, mean], "reading_or_mean", width)
         new_count = self._op("ADD", [count, taken], "count", width)
@@ -233,7 +237,7 @@ class SensorGraph(ShellOperators):
 
     def _score_graph(self, forecast: str) -> ScoreGraph:
         enc, channels = self.encoding, self.builder.width(forecast)
-        return ScoreGraph(self.builder, self.score, channels, enc.leads[0] + (enc.readings or 0))
+        return ScoreGraph(self.builder, self.score, channels, max(enc.leads[0], enc.readings or 0), self.observed)
 
     def _scored(self, graph: ScoreGraph, readings: str, forecast: str, *trust: str) -> list[tuple[str, str]]:
         """Output `score`, 1.0 is the alarm, and what goes with it (see `ScoreGraph`); 0 until the network settled."""

@@ -50,6 +50,18 @@ def test_it_is_the_difference_smoothed_and_whitened(recentre):
     assert found == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-5)
 
 
+@pytest.mark.parametrize("trust", [None, 0.7])
+def test_half_of_the_forecast_taken_off_is_half_of_the_difference(trust):
+    targets = [(np.zeros_like(part),) for part in windows()]
+    networks = Forecaster(1.5, trust), Forecaster(1.0, trust)
+    data = list(zip(map(tf.constant, windows()), targets, strict=True))
+    whole, half = (
+        score_distance(*networks, AnomalyScore(0.2, WHITENING, reliance=reliance), data, WARMUP)
+        for reliance in (1.0, 0.5)
+    )
+    assert half == pytest.approx(whole / 2, rel=1e-6)
+
+
 def test_trust_weights_what_enters_the_score():
     """Two networks that trust otherwise differ by that much of the residuals; what is not known is no residual."""
     score, squares = AnomalyScore(0.2, WHITENING), []

@@ -139,12 +139,18 @@ def test_calendar_columns_are_known_in_advance(job):
         (
             'task = "forecast"',
             'task = "anomaly"\nanomaly = {ewma = 0.1}',
-            "anomaly: expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour",
+            "expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or own_limit",
         ),
         (
             'task = "forecast"',
             'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1, false_alarms_per_hour = 1.0}',
-            "anomaly: expected exactly one of the keys false_alarm_share (of the steps) and false_alarms_per_hour",
+            "expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or own_limit",
+        ),
+        (
+            'task = "forecast"',
+            'task = "anomaly"\nanomaly = {ewma = 0.1, own_limit = 40, recentre = 30, settle = 9}',
+            "anomaly.own_limit: expected at most the 39 steps before there is a score (normalize.rows, settle and"
+            " recentre), got 40",
         ),
         (
             'task = "forecast"',

@@ -35,7 +35,7 @@ class SensorOracle:
         self.pending = deque([(np.zeros(len(encoding.targets)), 0.0)] * encoding.leads[0])
         self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
         self.centre, self.before, self.repeats = np.zeros((3, len(encoding.targets)))
-        self.over, self.hold = 0, 0
+        self.over, self.hold, self.limit = 0, 0, score.lowest_limit if score else 1.0
 
     def statistics(self, x):
         enc = self.encoding
@@ -70,6 +70,7 @@ class SensorOracle:
         if len(self.model.outputs) == 3:
             head = self.model.get_layer("trust")
             trust = 1 / (1 + np.exp(-(np.asarray(output) @ np.asarray(head.kernel) + np.asarray(head.bias))[0]))
+        self.age += 1 if enc.readings is None else int(known.any())
         said = self.alarm(readings[list(enc.targets)], forecast, trust)
         if self.score.recentre and enc.inputs is not None and not set(enc.inputs) & set(enc.targets):
             self.previous[list(enc.targets)] += self.centre  # what this machine would say
@@ -83,20 +84,23 @@ class SensorOracle:
 
     def alarm(self, readings, forecast, trust):
         """Score, alarm where it is more than that, and contributions where asked for, side by side."""
-        score, first = self.score, self.encoding.leads[0] + (self.encoding.readings or 0) + self.score.settle
+        score, first = self.score, max(self.encoding.leads[0], self.encoding.readings or 0) + self.score.settle
         self.pending.append((forecast, trust))
         forecast, trust = self.pending.popleft()
-        residual = (readings - forecast - self.centre) * trust
-        self.age += 1
+        residual = (readings - score.reliance * forecast - self.centre) * trust
         memory = score.recentre or 0
         number = min(max(self.age - first, 0), memory + 1)
         same = np.abs(readings - self.before) < 1e-6
         self.before = readings
         scored = self.age > first + memory
         self.repeats = np.where(same & scored, self.repeats + 1, 0)
-        if scored:
+        if self.age > first + memory - (score.own_limit or 0):
             self.smoothed = self.smoothed + score.ewma * (residual - self.smoothed)
         parts = (self.smoothed @ np.array(score.whitening)) ** 2
+        if score.own_limit and not scored:
+            self.limit, parts = max(self.limit, np.sqrt(parts.sum())), 0 * parts
+        elif score.own_limit:
+            parts = parts / self.limit**2
         if score.repeats is not None:
             parts = parts + (self.repeats / np.array(score.repeats)) ** 2
         value = np.sqrt(parts.sum())
