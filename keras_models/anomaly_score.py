@@ -4,8 +4,8 @@ residual r_t = trust_t * (z_t - reliance * forecast of z_t made `lead` steps bef
 trust_t is what the network said with the forecast of how far it can be relied on, 1 where it says nothing of it;
 e_t = e_{t-1} + weight * (r_t - e_{t-1});
 score^2 = sum over channels of (W e_t / limit)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0
-alarms. limit is `lowest_limit` or, with `own_limit`, the greatest norm of W e_t this machine reached while it was
-learned, if that is more.
+alarms. limit is 1 or, with `own_limit`, the greatest norm of W e_t this machine reached while it was learned, if that
+is more.
 With W the symmetric root of the inverse covariance it is Hotelling's T2 of the exponentially weighted residuals (Lowry
 et al., A Multivariate EWMA Control Chart, Technometrics 1992), and each summand is the contribution of its channel
 (Alcala and Qin, Analysis and Generalization of Fault Diagnosis Methods, J. Process Control 2011, "complete
@@ -27,14 +27,13 @@ STANDING_STILL = 1e-6  # standard deviations: less than one float32 step of any 
 
 @dataclass(frozen=True)
 class AnomalyScore:
-    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0, of a
-    machine whose limit is 1.
+    """`whitening`: (channels, channels), scaled so that the norm of e @ whitening is the score, alarm at 1.0, where
+    the limit is 1.
 
     Attributes:
         reliance: how much of a forecast is taken off the reading it speaks of. A fault enters the forecasts made of it,
             and the whole of one would hide it.
-        own_limit: the last so many steps before there is a score give the machine's limit. None: it is 1 for each.
-        lowest_limit: below which none is.
+        own_limit: the last so many steps before there is a score may raise the machine's limit. None: it is 1 for each.
         recentre: steps over which the usual residual of each channel is learned and taken off; no score before as many
             have passed. None: never.
         settle: steps before the first of those: a machine that warms up is not as usual.
@@ -56,7 +55,6 @@ class AnomalyScore:
     contributions: bool = False
     reliance: float = 1.0
     own_limit: int | None = None
-    lowest_limit: float = 1.0
 
     @property
     def has_alarm(self) -> bool:
@@ -79,7 +77,7 @@ class AnomalyScore:
         """
         residuals = np.asarray(residuals, np.float64)
         memory, begin = self.recentre or 0, first + self.settle
-        scored, limit = begin + memory, self.lowest_limit
+        scored, limit = begin + memory, 1.0
         parts = np.zeros_like(residuals)
         if self.repeats is not None:
             parts = np.square(repeated(readings, max(scored, 1)) / np.asarray(self.repeats))

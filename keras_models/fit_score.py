@@ -10,7 +10,6 @@ from pipeline.user_error import UserError
 
 RIDGE = 1e-3  # share of the mean variance added to each: two channels that moved as one may part later
 CONCENTRATIONS = 5  # steps until a robust covariance hardly moves
-LOWEST_LIMIT = 0.1  # of that of the median machine: one that rested while it was learned may move later
 PEAKS_FROM = 0.98  # quantile of the scores over which a peak counts as one of the tail
 
 
@@ -46,7 +45,6 @@ def fit_score(
     whitening = symmetric_whitening(robust_covariance(np.concatenate(smoothed), anomaly.trusted))
     scores = [np.sqrt(np.square(rows @ whitening).sum(axis=-1)) for rows in smoothed]
     threshold = _threshold(scores, anomaly, step_seconds) or 1.0  # 0: none ever was off
-    by_rate = anomaly.false_alarm_share is not None or anomaly.false_alarms_per_hour is not None
     repeats = None
     if anomaly.repeats is not None:
         repeats = most_repeats([readings[i][anomaly.settle :] for i in long], anomaly.repeats)
@@ -62,7 +60,6 @@ def fit_score(
         anomaly.contributions,
         anomaly.reliance,
         anomaly.own_limit,
-        1.0 if by_rate else LOWEST_LIMIT,
     )
 
 

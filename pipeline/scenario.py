@@ -198,12 +198,12 @@ class Anomaly:
     """The score, see `keras_models.anomaly_score`.
 
     The threshold is set by the normal rows of all machines and a rate, that `false_alarm_share` of the steps reach it,
-    or so many `false_alarms_per_hour`; by `own_limit`, the last so many steps before there is a score: an alarm is what
-    this machine never reached in them; or by both: what is above the two. `reliance`: how much of a forecast is taken
-    off. `ewma`: weight of the newest residual. `recentre`: steps over which the usual residual is learned, while the
-    score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that stands still so many times longer
-    than it ever did is an alarm. `trusted`: share of the normal rows the covariance is made of; below 1 without those
-    far off.
+    or so many `false_alarms_per_hour`; or it is what the median machine reached in the last `own_limit` steps before
+    there is a score. With `own_limit` a machine that reached more in them has that for a threshold. `reliance`: how
+    much of a forecast is taken off. `ewma`: weight of the newest residual. `recentre`: steps over which the usual
+    residual is learned, while the score is below `freeze`; it begins after `settle` steps. `repeats`: a reading that
+    stands still so many times longer than it ever did is an alarm. `trusted`: share of the normal rows the covariance
+    is made of; below 1 without those far off.
     `persistence`, `cool_down`: steps to raise the alarm, and to hold it. `contributions`: by channel, beside the score.
     """
 

@@ -111,6 +111,10 @@ def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]
     PCA."""
     statistics = stream_statistics(dataset, encoding)
 
+    def learned(stream: RecordedStream) -> int:
+        """Bins of the readings that mean and spread are learned from."""
+        return int(np.searchsorted(np.cumsum(stream.observed), encoding.readings)) + 1 if encoding.readings else 0
+
     def readings(stream: RecordedStream) -> np.ndarray:
         known = stream.x[:, : encoding.measured]
         return fill_missing(encoding.standardize(known, *statistics(stream.name))[:, list(encoding.targets)])
@@ -121,10 +125,11 @@ def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]
     return [
         {
             "always alarm": np.ones(len(x), bool),
-            "T2 of the readings, no network": score.judge(x, x, first=encoding.readings or 0)["alarm"],
+            "T2 of the readings, no network": score.judge(x, x, first=learned(stream))["alarm"],
             "T2 and Q of PCA, no memory": pca.alarm(x),
         }
-        for x in map(readings, _tested(streams))
+        for stream in _tested(streams)
+        for x in [readings(stream)]
     ]
 
 

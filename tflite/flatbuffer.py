@@ -1,7 +1,8 @@
 """A step graph to and from the bytes of a `.tflite` file (TensorFlow Lite schema version 3).
 
 The file is written through the schema's object API: no converter runs, so none can crash; the same graph gives
-the same bytes. Tensor names are left out (the signature names what a caller needs), equal buffers and shapes shared.
+the same bytes. Tensor names are left out (the signature names what a caller needs), and what is equal is written once:
+shapes, quantizations, options of operators, names.
 """
 
 from collections import Counter
@@ -40,26 +41,37 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
-class _SharedQuantization(schema.QuantizationParametersT):
-    """One table for all tensors of a quantization: many tensors of a step have the same."""
+class _Shared:
+    """A table that is written once however many refer to it."""
 
-    def __init__(self, affine: Affine):
-        super().__init__()
-        self.scale, self.zeroPoint = np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
-        self._place = None
+    def __init__(self, table):
+        self._table, self._place = table, None
 
     def Pack(self, builder):
         if self._place is None:
-            self._place = super().Pack(builder)
+            self._place = self._table.Pack(builder)
         return self._place
 
 
+def _quantization(affine: Affine) -> _Shared:
+    table = schema.QuantizationParametersT()
+    table.scale, table.zeroPoint = np.array([affine.scale], np.float32), np.array([affine.zero_point], np.int64)
+    return _Shared(table)
+
+
+def _options(kind: str, values: tuple[tuple[str, object], ...]) -> _Shared:
+    table = getattr(schema, f"{kind}T")()
+    for name, value in values:
+        setattr(table, name, value)
+    return _Shared(table)
+
+
 class _Pool:
-    """What the tensors of a file share; with `by_content` also equal constants of different programs."""
+    """What tensors and operators of a file share; with `by_content` also equal constants of different programs."""
 
     def __init__(self, by_content: bool = False):
         self.buffers = [_AlignedBuffer()]
-        self.quantization = cache(_SharedQuantization)
+        self.quantization, self.options = cache(_quantization), cache(_options)
         self._by_content = {} if by_content else None
 
     def place(self, data: np.ndarray) -> int:
@@ -76,11 +88,18 @@ class _Pool:
 
 
 class _Builder(flatbuffers.Builder):
-    """Writes equal vectors of integers once: most tensors have the shape of another, which takes 12 bytes each time."""
+    """Writes equal vectors of integers, and equal strings, once: most tensors have the shape of another, which takes 12
+    bytes each time, and a state outside has one name on both sides.
+    """
 
     def __init__(self, size: int):
         super().__init__(size)
-        self._vectors = {}
+        self._vectors, self._strings = {}, {}
+
+    def CreateString(self, s, *args, **kwargs) -> int:
+        if s not in self._strings:
+            self._strings[s] = super().CreateString(s, *args, **kwargs)
+        return self._strings[s]
 
     def CreateNumpyVector(self, values: np.ndarray) -> int:
         """The place of the vector; data of buffers is in bytes, and aligned as it was put there."""
@@ -183,7 +202,7 @@ def _pack_tensor(tensor: Tensor, pool: _Pool) -> schema.TensorT:
     return packed
 
 
-def _pack_op(op: Op, index: dict[str, int], opcode: int) -> schema.OperatorT:
+def _pack_op(op: Op, index: dict[str, int], opcode: int, pool: _Pool) -> schema.OperatorT:
     packed = schema.OperatorT()
     packed.opcodeIndex = opcode
     packed.inputs, packed.outputs = _indices(index, op.inputs), _indices(index, op.outputs)
@@ -192,9 +211,7 @@ def _pack_op(op: Op, index: dict[str, int], opcode: int) -> schema.OperatorT:
     table = OPERATORS[op.kind][0]
     if table is not None:
         packed.builtinOptionsType = getattr(schema.BuiltinOptions, table)
-        packed.builtinOptions = getattr(schema, table + "T")()
-        for name, value in op.options:
-            setattr(packed.builtinOptions, name, value)
+        packed.builtinOptions = pool.options(table, op.options)
     return packed
 
 
@@ -203,7 +220,7 @@ def _pack_program(graph: StepGraph, codes: list[tuple[int, int]], pool: _Pool) -
     index = _index(graph)
     packed = schema.SubGraphT()
     packed.tensors = [_pack_tensor(tensor, pool) for tensor in graph.tensors]
-    packed.operators = [_pack_op(op, index, codes.index(_operator_code(graph, op))) for op in graph.ops]
+    packed.operators = [_pack_op(op, index, codes.index(_operator_code(graph, op)), pool) for op in graph.ops]
     packed.inputs, packed.outputs = (_indices(index, [tensor for _, tensor in side]) for side in _ends(graph))
     return packed
 

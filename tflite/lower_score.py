@@ -74,13 +74,11 @@ class ScoreGraph(ShellOperators):
         return self._op("SUM", [parts, axis], name, 1, keepDims=True)
 
     def _within_limit(self, squares: str, scored: str) -> str:
-        """Squares over that of the machine's own limit, the greatest sum of them while nothing is scored; 0 then."""
-        before, zero = self._tensor("previous_limit", 1), self._constant("zero", [0.0])
-        learned = self._op("SELECT_V2", [scored, zero, self._sum(squares, "square_of_norm")], "if_learned", 1)
-        greatest = self._op("MAXIMUM", [before, learned], "limit", 1)
-        self._state("limit", before, greatest)
-        lowest = self._constant("lowest_limit", [self.score.lowest_limit**2])
-        limit = self._op("MAXIMUM", [greatest, lowest], "own_limit", 1)
+        """Squares over that of the machine's limit: the greatest sum of them while nothing is scored, at least 1."""
+        before, unit = self._tensor("previous_limit", 1), self._constant("unit", [1.0])
+        learned = self._op("SELECT_V2", [scored, unit, self._sum(squares, "square_of_norm")], "one_if_scored", 1)
+        limit = self._op("MAXIMUM", [before, learned], "limit", 1)
+        self._state("limit", before, limit)
         shares = self._op("DIV", [squares, limit], "square_in_limits", self.channels)
         return self._op("SELECT_V2", [scored, shares, self._rest()], "square_if_scored", self.channels)
 

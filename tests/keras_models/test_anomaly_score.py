@@ -126,29 +126,29 @@ def test_a_constant_offset_is_learned_away_and_a_fault_is_not():
 
 
 def test_the_limit_of_a_machine_is_the_greatest_it_reached_while_learned():
-    score = AnomalyScore(1.0, EYE, own_limit=3, lowest_limit=0.1)
+    score = AnomalyScore(1.0, EYE, own_limit=3)
     residuals = np.array([[9.0, 0.0], [0.0, 1.0], [3.0, 4.0], [1.0, 0.0], [6.0, 8.0], [0.0, -2.5]])
     judged = score.judge(residuals, first=4)
     np.testing.assert_allclose(judged["score"], [0, 0, 0, 0, 2, 0.5], err_msg="5 in steps 1 to 3; 9 was before")
     np.testing.assert_allclose(judged["contributions"][4], [36 / 25, 64 / 25])
-    assert score.judge(0.001 * residuals, first=4)["score"][4] == pytest.approx(0.1), "not below .1"
+    calm = score.judge(0.1 * residuals, first=4)["score"]
+    assert calm[4] == pytest.approx(1.0), "that of all machines, for one that rested"
 
 
 def test_with_limits_of_their_own_it_is_the_median_machine_whose_limit_is_one():
-    """Machines alike but for how restless they are: the same score from each."""
+    """Machines alike but for how restless they are: the same score from those above the median."""
     streams = [factor * correlated(600, seed=3) for factor in (0.5, 1.0, 4.0)]
     score = fitted(streams, false_alarm_share=None, own_limit=500)
     greatest = [np.sqrt(np.square(rows[-500:] @ np.array(score.whitening)).sum(axis=1)).max() for rows in streams]
     np.testing.assert_allclose(greatest, [0.5, 1.0, 4.0])
-    calm, *others = (score.judge(rows, first=500)["score"] for rows in streams)
-    for restless in others:
-        np.testing.assert_allclose(restless, calm)
+    calm, median, restless = (score.judge(rows, first=500)["score"] for rows in streams)
+    np.testing.assert_allclose(restless, median)
 
 
 def test_beside_a_rate_the_limit_of_a_machine_is_for_the_restless_only():
     streams = [factor * correlated(2000, seed=4) for factor in (0.5, 1.0, 4.0)]
     by_rate, both = (fitted(streams, own_limit=own) for own in (None, 400))
-    assert both.whitening == by_rate.whitening and both.lowest_limit == 1.0
+    assert both.whitening == by_rate.whitening
     for rows, restless in zip(streams, (False, False, True), strict=True):
         alone, limited = (score.judge(rows, first=400)["score"][400:] for score in (by_rate, both))
         assert (limited.max() < alone.max()) == restless
@@ -219,7 +219,7 @@ def test_a_normal_run_shorter_than_the_centre_needs():
 
 
 def test_saved_and_loaded(tmp_path):
-    for score in (fitted([correlated(100)]), AnomalyScore(0.1, EYE, 5, 7, 0.3, (4.0, 2.5), 2, 3, True, 0.5, 4, 0.3)):
+    for score in (fitted([correlated(100)]), AnomalyScore(0.1, EYE, 5, 7, 0.3, (4.0, 2.5), 2, 3, True, 0.5, 4)):
         score.save(tmp_path / "score.json")
         assert load_score(tmp_path / "score.json") == score
 

@@ -139,12 +139,12 @@ def test_calendar_columns_are_known_in_advance(job):
         (
             'task = "forecast"',
             'task = "anomaly"\nanomaly = {ewma = 0.1}',
-            "expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or own_limit",
+            "anomaly: expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or",
         ),
         (
             'task = "forecast"',
             'task = "anomaly"\nanomaly = {ewma = 0.1, false_alarm_share = 0.1, false_alarms_per_hour = 1.0}',
-            "expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or own_limit",
+            "anomaly: expected one of the keys false_alarm_share (of the steps) and false_alarms_per_hour, or",
         ),
         (
             'task = "forecast"',

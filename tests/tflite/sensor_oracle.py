@@ -35,7 +35,7 @@ class SensorOracle:
         self.pending = deque([(np.zeros(len(encoding.targets)), 0.0)] * encoding.leads[0])
         self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
         self.centre, self.before, self.repeats = np.zeros((3, len(encoding.targets)))
-        self.over, self.hold, self.limit = 0, 0, score.lowest_limit if score else 1.0
+        self.over, self.hold, self.limit = 0, 0, 1.0
 
     def statistics(self, x):
         enc = self.encoding

@@ -210,7 +210,7 @@ PARTS = {
     "persistence": {"persistence": 3},
     "cool_down": {"cool_down": 4},
     "reliance": {"reliance": 0.5, "contributions": True},
-    "own_limit": {"recentre": 30, "own_limit": 20, "freeze": 0.8, "lowest_limit": 0.1},
+    "own_limit": {"recentre": 30, "own_limit": 20, "freeze": 0.8},
     "own_limit_of_all": {"recentre": 30, "own_limit": 20, "freeze": 0.8, "repeats": (3.0, 4.5, 2.0), "persistence": 2,
                          "contributions": True},
     "all": {"recentre": 12, "freeze": 0.8, "repeats": (3.0, 4.5, 2.0), "persistence": 2, "cool_down": 3,
@@ -322,24 +322,12 @@ def test_mean_and_spread_learned_on_the_device(way, lead):
 
 def test_steps_without_any_reading_do_not_count_while_a_machine_is_learned(way):
     """A gap in the first readings: mean, spread and limit wait, and so does the score."""
-    score = dataclasses.replace(SCORE3, own_limit=15, lowest_limit=0.1)
+    score = dataclasses.replace(SCORE3, own_limit=15)
     net, xs = forecaster(LEARNED), pump_stream(150)
     xs[5:35] = np.nan
     ours = run(float_model(net, LEARNED, score), xs, way)
     assert_close(ours, SensorOracle(net, LEARNED, score).run(xs))
     assert (ours[:50] == 0).all() and (ours[50:] > 0).all()
-
-
-def test_a_machine_that_rested_while_learned_has_a_limit(way):
-    """Nothing was off then: without the lowest limit all that follows would be infinitely far."""
-    score = dataclasses.replace(SCORE3, own_limit=15, lowest_limit=0.1)
-    net, xs = forecaster(LEARNED), pump_stream(80)
-    for weight in net.get_layer("forecast").weights:
-        weight.assign(0 * weight)
-    xs[:25] = 3.0
-    ours = run(float_model(net, LEARNED, score), xs, way)
-    assert_close(ours, SensorOracle(net, LEARNED, score).run(xs))
-    assert (ours[:25] == 0).all() and ours[26:].max() > 1
 
 
 def test_learned_statistics_are_those_of_the_first_readings(way):

@@ -38,7 +38,7 @@ from tflite.forecast_verdict import judge_forecasts
 from tflite.studies.paired_bootstrap import PairedDifference, paired_difference
 from tflite.studies.seed_table import SEEDS, seed_folder, write_seeds
 
-BESIDE = {"nrmse": "NRMSE", "coverage": "coverage"}  # of forecasts, beside the metric
+BESIDE = {"nrmse": "NRMSE", "coverage": "coverage", "far": "false alarm rate", "mar": "missed alarm rate"}
 EVENTS = {  # of detectors, where events are labelled
     "recall": "events noticed",
     "median_delay": "median delay in seconds",
