@@ -55,6 +55,16 @@ def test_equal_shapes_are_there_once(graph):
     assert len(places) == len({tuple(tensor.ShapeAsNumpy().tolist()) for tensor in tensors}) < len(tensors) / 2
 
 
+def test_equal_options_and_names_are_there_once(graph):
+    content = write_flatbuffer(graph)
+    subgraph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    ops = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
+    options = [op.BuiltinOptions().Pos for op in ops if op.BuiltinOptions() is not None]
+    different = {(op.kind, op.options) for op in graph.ops}
+    assert len(set(options)) <= len(different) < len(options) / 1.5
+    assert content.count(b"h1\0") == 1, "a state outside is named by input and output"
+
+
 def test_identifier_and_alignment(graph):
     """Every constant starts at a multiple of 16 bytes: the schema demands it, a Cortex-M faults without."""
     content = write_flatbuffer(graph)
