@@ -34,7 +34,7 @@ FORMS = {"float": "float32", "ptq": "ptq", "quantized": ""}
 KERNELS = {"builtin": "litert (builtin)", "reference": "litert (reference)", "default": "xnnpack (LiteRT default)"}
 SAID = ("cell", "activations", "state_dtype", "state", "bytes")
 BATCH = 64
-BEAM = 4
+BEAM = 6
 PARITY_STEPS = 400  # TFLite Micro's reference kernels take milliseconds for each
 
 

@@ -17,7 +17,7 @@ def test_each_seed_has_the_figures_of_its_validation(built, monkeypatch, capsys)
         assert record["shipped, BLEU"] == found["metric"]["quantized"]
         assert record["float32, exact"] == found["exact_match"]["float"]
         assert record["calibrated, sentences as float"] == found["identity"]["ptq"]
-        assert record["beam of 4, exact"] == found["beam"]["exact_match"]
+        assert record["beam of 6, exact"] == found["beam"]["exact_match"]
     histories = [(folder / seed / name / "model" / "history.csv").read_text() for seed in ("5", "6")]
     assert histories[0] != histories[1]
     # The scenario's own seed is trained as by the stages themselves.
