@@ -71,8 +71,13 @@ class _Pool:
 
     def __init__(self, by_content: bool = False):
         self.buffers = [_AlignedBuffer()]
-        self.quantization, self.options = cache(_quantization), cache(_options)
+        self.quantization = cache(_quantization)
         self._by_content = {} if by_content else None
+        self._options = {}
+
+    def options(self, table: str, values: tuple[tuple[str, object], ...]) -> _Shared:
+        """The options of an operator; a value may be an array, which no key can be."""
+        return self._options.setdefault(repr((table, values)), _options(table, values))
 
     def place(self, data: np.ndarray) -> int:
         """The index of the buffer that holds `data`."""
