@@ -2,7 +2,7 @@
 
 The file is written through the schema's object API: no converter runs, so none can crash; the same graph gives
 the same bytes. Tensor names are left out (the signature names what a caller needs), and what is equal is written once:
-shapes, quantizations, options of operators, names.
+constants, shapes, quantizations, options of operators, names.
 """
 
 from collections import Counter
@@ -67,13 +67,12 @@ def _options(kind: str, values: tuple[tuple[str, object], ...]) -> _Shared:
 
 
 class _Pool:
-    """What tensors and operators of a file share; with `by_content` also equal constants of different programs."""
+    """What the tensors and operators of all programs of a file share."""
 
-    def __init__(self, by_content: bool = False):
+    def __init__(self):
         self.buffers = [_AlignedBuffer()]
         self.quantization = cache(_quantization)
-        self._by_content = {} if by_content else None
-        self._options = {}
+        self._places, self._options = {}, {}
 
     def options(self, table: str, values: tuple[tuple[str, object], ...]) -> _Shared:
         """The options of an operator; a value may be an array, which no key can be."""
@@ -81,15 +80,13 @@ class _Pool:
 
     def place(self, data: np.ndarray) -> int:
         """The index of the buffer that holds `data`."""
-        content = data.tobytes() if self._by_content is not None else None
-        if content is not None and content in self._by_content:
-            return self._by_content[content]
-        buffer = _AlignedBuffer()
-        buffer.data = data
-        self.buffers.append(buffer)
-        if content is not None:
-            self._by_content[content] = len(self.buffers) - 1
-        return len(self.buffers) - 1
+        content = data.tobytes()
+        if content not in self._places:
+            self._places[content] = len(self.buffers)
+            buffer = _AlignedBuffer()
+            buffer.data = data
+            self.buffers.append(buffer)
+        return self._places[content]
 
 
 class _Builder(flatbuffers.Builder):
@@ -132,17 +129,12 @@ def write_flatbuffer(graph: StepGraph, state: str = "external") -> bytes:
     programs = {STEP: graph}
     if state == "internal" and graph.states:
         programs = dict(zip((STEP, RESET), keep_states_inside(graph), strict=True))
-    return _write(programs, _Pool())
+    return write_signatures(programs)
 
 
-def write_signatures(graphs: Mapping[str, StepGraph]) -> bytes:
-    """The bytes of a `.tflite` with a signature for each graph, states outside; equal constants are stored once."""
-    return _write(graphs, _Pool(by_content=True))
-
-
-def _write(programs: Mapping[str, StepGraph], pool: _Pool) -> bytes:
-    """A subgraph and a signature for each program."""
-    model = schema.ModelT()
+def write_signatures(programs: Mapping[str, StepGraph]) -> bytes:
+    """The bytes of a `.tflite` with a subgraph and a signature for each program, states outside."""
+    model, pool = schema.ModelT(), _Pool()
     model.version, model.buffers = 3, pool.buffers
     codes = sorted({_operator_code(program, op) for program in programs.values() for op in program.ops})
     model.operatorCodes = [_pack_operator_code(*code) for code in codes]

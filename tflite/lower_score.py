@@ -143,10 +143,10 @@ class ScoreGraph(ShellOperators):
         """Steps an alarm stays if the score is over the threshold now: none before it was so for long enough."""
         zero, unit, run = self._constant("zero", [0.0]), self._constant("unit", [1.0]), self._tensor("previous_run", 1)
         longer = self._op("ADD", [run, unit], "longer_run", 1)
-        capped = self._op("MINIMUM", [longer, self._constant("persistence", [self.score.persistence])], "capped_run", 1)
+        enough = self._constant("persistence", [self.score.persistence])
+        capped = self._op("MINIMUM", [longer, enough], "capped_run", 1)
         new_run = self._op("SELECT_V2", [below, zero, capped], "run", 1)
         # Long enough, or held already: either brings the hold to its full length again.
-        enough = self._constant("almost_persistence", [self.score.persistence - 0.5])
         short = self._op("LESS", [new_run, enough], "short", 1, "bool")
         held = self._op("LESS", [zero, left], "held", 1, "bool")
         again = self._op("SELECT_V2", [held, full, zero], "held_again", 1)
