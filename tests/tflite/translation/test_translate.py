@@ -10,7 +10,7 @@ import pytest
 
 import edgernn
 from pipeline.text.unigram import END, START, UnigramTokenizer
-from tflite.translation.litert_translator import LiteRTTranslator
+from tflite.translation.litert_translator import Hypothesis, LiteRTTranslator
 from tflite.translation.simple_rivals import retrieval, word_by_word
 from tflite.translation.translation_quality import bleu, exact_match, identity, token_identity
 from tflite.translation.translator_artifact import read_translator
@@ -81,6 +81,13 @@ def test_a_beam_finds_the_best_of_all_short_translations(translator):
         second, _ = shares(translator, a, after, context)
         every[(int(a),)] = (first[a] + second[END]) / 2**0.6
     assert translator.write(source, beam=len(first)) == max(every, key=every.get)
+
+
+def test_a_longer_translation_may_be_less_likely_but_not_by_as_much_as_it_is_longer():
+    """Of 2 and of 4 sub-words, END counted: worth as much when the sums are as 2 to the power of .6."""
+    short, long = (Hypothesis((5,) * (n - 1), -float(n) ** 0.6, {}, ended=True) for n in (2, 4))
+    assert short.merit == pytest.approx(-1) == long.merit
+    assert Hypothesis((), 0.0, {}).merit == 0
 
 
 def replace_tokenizer(translator, tokenizer):
