@@ -48,7 +48,7 @@ def test_the_others_have_at_most_the_bytes_of_the_gru_and_no_unit_less_than_fits
     cells = {one["cell"]: one for one in manifest["cell_choice"]["cells"]}
     assert list(cells) == ["gru", "lstm", "simple_rnn"] and cells["gru"]["units"] == 4
     assert all(one["bytes"] <= cells["gru"]["bytes"] and len(one["errors"]) == 1 for one in cells.values())
-    assert cells["simple_rnn"]["units"] > 4 >= cells["lstm"]["units"]
+    assert cells["simple_rnn"]["units"] > cells["lstm"]["units"] > 0, "it has one matrix where the LSTM has four"
     assert manifest["bytes"] == cells[manifest["cell"]]["bytes"], "the size it was compared by is that it ships with"
 
 
