@@ -122,15 +122,16 @@ def _rivals(scenario, encoding, streams, dataset) -> list[dict[str, np.ndarray]]
     normal = [readings(stream)[~stream.tested] for stream in streams if not stream.tested.all()]
     score = fit_score(normal, scenario.anomaly, scenario.data.step_seconds, normal)
     pca = fit_pca_alarm(np.concatenate(normal), scenario.anomaly.false_alarm_share or PCA_SHARE)
-    return [
-        {
+
+    def alarms(stream: RecordedStream) -> dict[str, np.ndarray]:
+        x = readings(stream)
+        return {
             "always alarm": np.ones(len(x), bool),
             "T2 of the readings, no network": score.judge(x, x, first=learned(stream))["alarm"],
             "T2 and Q of PCA, no memory": pca.alarm(x),
         }
-        for stream in _tested(streams)
-        for x in [readings(stream)]
-    ]
+
+    return [alarms(stream) for stream in _tested(streams)]
 
 
 def _label(scenario: Scenario, stream: RecordedStream) -> np.ndarray:

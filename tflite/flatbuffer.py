@@ -76,7 +76,10 @@ class _Pool:
 
     def options(self, table: str, values: tuple[tuple[str, object], ...]) -> _Shared:
         """The options of an operator; a value may be an array, which no key can be."""
-        return self._options.setdefault(repr((table, values)), _options(table, values))
+        key = repr((table, values))
+        if key not in self._options:
+            self._options[key] = _options(table, values)
+        return self._options[key]
 
     def place(self, data: np.ndarray) -> int:
         """The index of the buffer that holds `data`."""

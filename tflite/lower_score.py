@@ -33,15 +33,16 @@ class ScoreGraph(ShellOperators):
         if self.score.reliance != 1:
             due = self._op("MUL", [due, self._constant("reliance", [self.score.reliance])], "relied_on", self.channels)
         residual = self._op("SUB", [readings, due], "residual", self.channels)
-        age = self._age(self.first + memory)
-        scored = self._after(age, self.first + memory, "settled")
+        start = self.first + memory
+        age = self._age(start)
+        scored = self._after(age, start, "settled")
         if memory:
             centre = self._tensor("previous_centre", self.channels)
             residual = self._op("SUB", [residual, centre], "off_centre", self.channels)
         if trust:
             residual = self._op("MUL", [residual, trust], "trusted_residual", self.channels)
         own = self.score.own_limit
-        begun = self._after(age, self.first + memory - own, "limit_begun") if own else scored
+        begun = self._after(age, start - own, "limit_begun") if own else scored
         parts = self._squares(self._smoothed(residual, begun))
         if own:
             parts = self._within_limit(parts, scored)
