@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_models.disrupted_windows import disrupted
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
+from keras_models.untuned_data import untuned
 from pipeline.scenario import ModelSettings
 
 
@@ -67,7 +68,7 @@ def window_batches(
     else:
         windows = records.map(encode).cache()
         windows = windows if seed is None else shuffled(windows)
-    return windows.batch(batch).prefetch(2)
+    return untuned(windows.batch(batch).prefetch(2))
 
 
 def encode_window(x: np.ndarray, length: int, encoding: FeatureEncoding, mean=None, std=None):

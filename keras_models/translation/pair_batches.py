@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_models.untuned_data import untuned
 from pipeline.text.pair_shards import read_shards
 from pipeline.text.unigram import END, PAD, START
 
@@ -45,7 +46,7 @@ class PairBatches:
         """For `fit`; as long as one epoch."""
         ids = tf.TensorSpec((self.batch, None), tf.int32)
         data = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=((ids, ids), ids))
-        return data.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return untuned(data.apply(tf.data.experimental.assert_cardinality(len(self))))
 
     def _batches(self, sources: np.ndarray, targets: np.ndarray):
         order = np.arange(len(sources)) if self.random is None else self.random.permutation(len(sources))

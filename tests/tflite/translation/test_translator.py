@@ -242,9 +242,11 @@ def test_training_reads_a_sentence_from_its_last_sub_word_on(built):
     dataset = json.loads((folder / "dataset.json").read_text())
     tokenizer = UnigramTokenizer.of(dataset["tokenizer"])
     sentences = {tuple(tokenizer.encode(sentence)) for sentence in references(folder, dataset["files"], "train")}
-    rows = [row.tolist() for (sources, _), _ in PairBatches(folder, dataset, "train", 4) for row in sources]
+    batches = PairBatches(folder, dataset, "train", 4)
+    rows = [row.tolist() for (sources, _), _ in batches for row in sources]
     read = {tuple(row[: row.index(END)]) for row in rows if END in row}
     assert {ids[::-1] for ids in read} == sentences != read
+    assert batches.dataset().options().autotune.enabled is False  # see `keras_models.untuned_data`
 
 
 def test_a_saved_model_says_the_same(built):
