@@ -3,6 +3,7 @@
 residual r_t = trust_t * (z_t - reliance * forecast of z_t made `lead` steps before - centre_t), 0 where z_t is missing;
 trust_t is what the network said with the forecast of how far it can be relied on, 1 where it says nothing of it;
 e_t = e_{t-1} + weight * (r_t - e_{t-1});
+r_t is 0, too, where the forecast was made of inputs that have just fallen silent (`guessed`);
 score^2 = sum over channels of (W e_t / limit)^2 and of (repeats / most repeats)^2 of readings that stand still; 1.0
 alarms. limit is 1 or, with `own_limit`, the greatest norm of W e_t this machine reached while it was learned, if that
 is more.
@@ -136,6 +137,24 @@ def smooth(residuals: np.ndarray, weight: float) -> np.ndarray:
         last = last + weight * (residual - last)
         smoothed[t] = last
     return smoothed
+
+
+def guessed(missing: np.ndarray, weight: float) -> np.ndarray:
+    """(timesteps,) bool: forecasts made now are of inputs that are guessed, and say nothing.
+
+    An input that is missing is replaced by the network's own forecast of it, which does not know that the driver
+    steps on the pedal. When less is left in the smoothed residual of what was before than one step weighs (58 steps of
+    .05) it counts again: a wire that is cut must not silence the score.
+
+    Args:
+        missing: (timesteps,) how many of the columns are missing that are read and are no targets.
+        weight: `ewma` of the score.
+    """
+    usual, silent = 0.0, np.zeros(len(missing), bool)
+    for t, number in enumerate(missing):
+        silent[t] = number - usual >= weight
+        usual += weight * (number - usual)
+    return silent
 
 
 def recentred(residuals: np.ndarray, memory: int, trust=1.0) -> np.ndarray:

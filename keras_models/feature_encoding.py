@@ -77,6 +77,11 @@ class FeatureEncoding:
         return tuple(range(self.measured)) if self.inputs is None else self.inputs
 
     @property
+    def only_read(self) -> tuple[int, ...]:
+        """Those of them that are no targets: nothing but the readings themselves says how they are."""
+        return tuple(column for column in self.read if column not in self.targets)
+
+    @property
     def lead_count(self) -> int:
         return self.leads[1] - self.leads[0] + 1
 

@@ -150,7 +150,7 @@ def finetune(
         logs=logs,
         loss=scenario.model.loss,
         quantiles=[quantile for quantile in scenario.forecast.quantiles if quantile != 0.5],
-        trust=trust,
+        trust=scenario.anomaly.ewma if trust else None,
     )
 
 

@@ -17,7 +17,7 @@ GRADIENT_NORM = 1.0
 LAST_RATE = 0.02  # of the first, at the end of the cosine
 LEAST_SQUARE = 1e-4  # added to each mean squared error, about a quantum of int8: none is worth any effort below
 TINY = 1e-12  # whose logarithm is a number
-LEVEL_WEIGHT = 0.1  # of the mean error of a window beside what moves in it: a score that learns its centre takes it out
+LEVEL_WEIGHT = 0.3  # of the mean error of a window beside what moves in it: a score that learns its centre takes it out
 
 
 def fit_model(
@@ -33,12 +33,13 @@ def fit_model(
     logs: Path,
     loss: str = "absolute",
     quantiles: Sequence[float] = (),
-    trust: bool = False,
+    trust: float | None = None,
 ) -> list[dict[str, float]]:
     """Trains in place and leaves the weights of the best epoch by validation loss; returns a record per epoch.
 
     The outputs of the model are forecast, following and then a head for each of `quantiles`. `loss`: one of LOSSES.
-    `trust`: the first is of `beside_trust`, and is learned with the errors of the forecast.
+    `trust`: the first is of `beside_trust`, and is learned with the errors of the forecast as a score smooths them, the
+    newest by this weight.
 
     The weights the model came with count as epoch 0: fine-tuning never leaves a worse model than it was given.
     """
@@ -46,8 +47,8 @@ def fit_model(
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=GRADIENT_NORM)
     losses = [LOSSES[loss](warmup)] * (len(train.element_spec[1]) - len(quantiles))  # a target for each output
     losses += [masked_pinball(quantile, warmup) for quantile in quantiles]
-    if trust:
-        losses[0] = masked_trusted(warmup)
+    if trust is not None:
+        losses[0] = masked_trusted(warmup, trust)
     weights = [1.0, FOLLOWING_WEIGHT] + [HEAD_WEIGHT] * (len(losses) - 2)
     model.compile(optimizer, loss=losses, loss_weights=weights)
     best = BestWeights(model.evaluate(validation, verbose=0, return_dict=True)["loss"], patience)
@@ -108,30 +109,44 @@ def masked_geometric(warmup: int):
     return loss
 
 
-def masked_trusted(warmup: int):
-    """`masked_geometric` of errors each of which counts `trust` times, over the geometric mean of the squared trust.
+def masked_trusted(warmup: int, ewma: float):
+    """`masked_geometric` of smoothed errors each of which counts `trust` times, over the geometric mean of the squared
+    trust.
 
     Half its logarithm is the mean negative log-likelihood of each output's error as normal, its deviation c / trust
     with the best c for that output (Nix and Weigend, Estimating the Mean and Variance of the Target Probability
     Distribution, ICNN 1994): trust is low where the network cannot know. Of the mean error of each window, which is no
     fault of the moment, a share of LEVEL_WEIGHT stays.
+
+    Smoothed as the score smooths, exponentially, the newest by `ewma`: noise averages out there, and what goes on for
+    a while stays. By the errors of single steps a channel with little noise was trusted whose error drifts.
     """
 
     def loss(truth, forecast_and_trust):
-        truth, (forecast, trust) = truth[:, warmup:], tf.split(forecast_and_trust[:, warmup:], 2, axis=-1)
+        forecast, trust = tf.split(forecast_and_trust, 2, axis=-1)
         known = tf.math.is_finite(truth)
-        error, counted = tf.where(known, truth - forecast, 0.0), tf.cast(known, tf.float32)
-        level = tf.reduce_sum(error, axis=1, keepdims=True)
-        level /= tf.maximum(tf.reduce_sum(counted, axis=1, keepdims=True), 1.0)
-        squares = (tf.square(error - (1 - LEVEL_WEIGHT) * level) + LEAST_SQUARE) * tf.square(trust)
-        count = tf.reduce_sum(counted, axis=(0, 1))
+        judged = tf.cast(known & (tf.range(tf.shape(truth)[1]) >= warmup)[:, None], tf.float32)
+        count = tf.reduce_sum(judged, axis=1, keepdims=True)
+        error = tf.where(known, truth - forecast, 0.0)
+        level = tf.reduce_sum(error * judged, axis=1, keepdims=True) / tf.maximum(count, 1.0)
+        moved = tf.where(known, trust * (error - (1 - LEVEL_WEIGHT) * level), 0.0)
+        squares = tf.square(_smoothed(moved, ewma)) + LEAST_SQUARE * tf.square(trust)
+        count = tf.reduce_sum(count, axis=(0, 1))
         squares, logs = (
-            tf.reduce_sum(part * counted, axis=(0, 1)) / tf.maximum(count, 1.0)
+            tf.reduce_sum(part * judged, axis=(0, 1)) / tf.maximum(count, 1.0)
             for part in (squares, tf.math.log(tf.square(trust) + TINY))
         )
         return _geometric_mean(tf.math.log(squares + TINY) - logs, count)
 
     return loss
+
+
+def _smoothed(values: tf.Tensor, weight: float) -> tf.Tensor:
+    """Exponentially weighted mean over time of (batch, timesteps, channels), starting at zero; same shape."""
+    steps = tf.range(tf.shape(values)[1])
+    ago = tf.cast(steps[:, None] - steps[None, :], tf.float32)
+    kernel = tf.where(ago >= 0, weight * tf.pow(1 - weight, tf.maximum(ago, 0.0)), 0.0)
+    return tf.einsum("tu,buc->btc", kernel, values)
 
 
 def _geometric_mean(logs: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_models.anomaly_score import AnomalyScore
+from keras_models.anomaly_score import AnomalyScore, guessed
 from keras_models.feature_encoding import FeatureEncoding, fill_missing, stream_statistics
 from keras_models.fit_score import fit_score
 from pipeline.recorded_streams import RecordedStream
@@ -14,8 +14,9 @@ def fit_stream_score(
     model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
 ) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
-    warmup, reliance = scenario.windows.warmup, scenario.anomaly.reliance
-    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, warmup, reliance)
+    warmup, anomaly = scenario.windows.warmup, scenario.anomaly
+    options = {"reliance": anomaly.reliance, "ewma": anomaly.ewma}
+    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, warmup, **options)
     return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings, trusts)
 
 
@@ -26,10 +27,12 @@ def training_residuals(
     streams: list[RecordedStream],
     warmup: int,
     reliance: float = 1.0,
+    ewma: float = 1.0,
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray] | None]:
     """Per stream (timesteps, targets): standardized reading minus `reliance` of its forecast made `lead` steps before.
 
-    Beside them the readings; missing: NaN in both. And what each residual counts, where the model says that.
+    Beside them the readings; missing: NaN in both. NaN, too, is a residual whose forecast was made of inputs that had
+    just fallen silent (`guessed`, with `ewma`). And what each residual counts, where the model says that.
 
     Of the streams whose normal run is longer than the warm-up and the lead.
     """
@@ -45,7 +48,10 @@ def training_residuals(
     for stream, x, forecast in zip(streams, normal, forecasts, strict=True):
         readings = encoding.standardize(x[:, : encoding.measured], *statistics(stream.name))[:, list(encoding.targets)]
         judged.append(readings[warmup + lead :])
-        residuals.append(judged[-1] - reliance * forecast[warmup : len(x) - lead])
+        off = judged[-1] - reliance * forecast[warmup : len(x) - lead]
+        missing = np.isnan(x[:, list(encoding.only_read)]).sum(axis=1)
+        off[guessed(missing, ewma)[warmup : len(x) - lead]] = np.nan
+        residuals.append(off)
     trusts = [part[warmup : len(x) - lead] for x, part in zip(normal, *trust, strict=True)] if trust else None
     return residuals, judged, trusts
 

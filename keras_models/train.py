@@ -94,7 +94,7 @@ def _attempt(
         logs=logs,
         loss=settings.loss,
         quantiles=encoding.quantiles,
-        trust=settings.trust,
+        trust=scenario.anomaly.ewma if settings.trust else None,
     )
     metric = (settings.auto or CellRace()).metric
     error = validation_error(metric, trained if metric == "loss" else model, batches[1], scenario.windows.warmup)

@@ -22,12 +22,15 @@ class ScoreGraph(ShellOperators):
         self.score, self.channels, self.first, self.observed = score, channels, first + score.settle, observed
         self.centre = None  # (1, channels), the usual residual after this step; None: none is learned
 
-    def outputs(self, readings: str, due: str, trust: str | None = None) -> list[tuple[str, str]]:
+    def outputs(
+        self, readings: str, due: str, trust: str | None = None, missing: str | None = None
+    ) -> list[tuple[str, str]]:
         """Outputs `score` (1, 1) and, where asked for, `alarm` (1, 1), 0 or 1, and `contributions` (1, channels).
 
         Args:
             readings: (1, channels) standardized. due: (1, channels) the forecasts made for them.
             trust: (1, channels) what their residuals count; None: all the same.
+            missing: (1, 1) how many inputs were missing when they were made; None: there are none but the readings.
         """
         memory = self.score.recentre or 0
         if self.score.reliance != 1:
@@ -41,6 +44,8 @@ class ScoreGraph(ShellOperators):
             residual = self._op("SUB", [residual, centre], "off_centre", self.channels)
         if trust:
             residual = self._op("MUL", [residual, trust], "trusted_residual", self.channels)
+        if missing:
+            residual = self._op("SELECT_V2", [self._heard(missing), residual, self._rest()], "known", self.channels)
         own = self.score.own_limit
         begun = self._after(age, start - own, "limit_begun") if own else scored
         parts = self._squares(self._smoothed(residual, begun))
@@ -70,6 +75,14 @@ class ScoreGraph(ShellOperators):
         """bool (1, 1): more than `steps` steps have passed since the reset."""
         return self._op("LESS", [self._constant(f"{name}_age", [steps]), age], name, 1, "bool")
 
+    def _heard(self, missing: str) -> str:
+        """bool (1, 1): no more inputs are missing than of late (`guessed` over arrays)."""
+        usual, weight = self._tensor("previous_missing", 1), self._constant("ewma", [self.score.ewma])
+        more = self._op("SUB", [missing, usual], "more_missing", 1)
+        change = self._op("MUL", [more, weight], "missing_change", 1)
+        self._state("missing", usual, self._op("ADD", [usual, change], "usually_missing", 1))
+        return self._op("LESS", [more, weight], "heard", 1, "bool")
+
     def _sum(self, parts: str, name: str) -> str:
         axis = self.builder.constant("sum_axis", np.array([1], np.int32))
         return self._op("SUM", [parts, axis], name, 1, keepDims=True)
@@ -94,7 +107,8 @@ class ScoreGraph(ShellOperators):
         return smoothed
 
     def _rest(self) -> str:
-        return self._constant("rest_residual", np.zeros(self.channels))
+        """(1,), broadcast over the channels."""
+        return self._constant("zero", [0.0])
 
     def _squares(self, smoothed: str) -> str:
         matrix = self._constant("whitening", np.asarray(self.score.whitening, np.float32).T)

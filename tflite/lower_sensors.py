@@ -37,6 +37,7 @@ class SensorGraph(ShellOperators):
         super().__init__(StepGraphBuilder())
         self.past = None
         self.observed = None  # (1, 1), 1 if there is any reading, else 0; None: every step counts
+        self.missing = None  # (1, 1), how many inputs of a score are missing that are no targets; None: it has none
         self.cut = {}  # stretches of the readings that are tensors already, by (first, last)
         self.output_form = {}
 
@@ -79,6 +80,8 @@ class SensorGraph(ShellOperators):
             columns,
             "bool",
         )
+        if self.score and enc.only_read:
+            self.missing = self._missing(valid)
         mean, scale = self._learned(x, valid) if enc.readings is not None else self._fixed()
         centred = self._op("SUB", [x, mean], "centred", columns)
         standardized = self._op("MUL", [centred, scale], "standardized", columns)
@@ -91,6 +94,15 @@ class SensorGraph(ShellOperators):
         )
         self._split_columns(filled, readings, calendar)
         return self._clip(readings), calendar
+
+    def _missing(self, valid: str) -> str:
+        """How many of the columns are missing that the network reads and does not forecast."""
+        ones = np.zeros(len(self.encoding.columns))
+        ones[list(self.encoding.only_read)] = 1
+        counted = [valid, self._constant("zero", [0.0]), self._constant("only_read", ones)]
+        each = self._op("SELECT_V2", counted, "missing_each", len(ones))
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        return self._op("SUM", [each, axis], "missing", 1, keepDims=True)
 
     def _split_columns(self, values: str, readings: str, calendar: str) -> None:
         sizes = np.array([self.builder.width(readings), self.builder.width(calendar)], np.int32)
@@ -246,8 +258,9 @@ class SensorGraph(ShellOperators):
         if self.score.contributions:
             self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
         due = dequantize(self.builder, self._pending(forecast))
-        trust = (dequantize(self.builder, self._pending(part, "trust_")) for part in trust)
-        return graph.outputs(self._picked(readings, enc.targets, "targets"), due, *trust)
+        trusts = [dequantize(self.builder, self._pending(part, "trust_")) for part in trust] or [None]
+        missing = self._pending(self.missing, "missing_") if self.missing else None
+        return graph.outputs(self._picked(readings, enc.targets, "targets"), due, *trusts, missing)
 
     def _picked(self, readings: str, columns: tuple[int, ...], name: str) -> str:
         """These of the readings: all, a stretch cut out without arithmetic, or picked by a matrix."""

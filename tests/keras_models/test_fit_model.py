@@ -47,7 +47,8 @@ def test_what_a_loss_learns(tmp_path, loss, learned):
 
 
 def test_trusted_loss_by_hand():
-    """Window by window a tenth of the mean error stays; log mean (trust error)^2 less mean log trust^2, by output."""
+    """Window by window three tenths of the mean error stay; what is left is weighted and smoothed from the first step
+    on; log mean of its square less mean log trust^2, by output."""
     rng = np.random.default_rng(4)
     truth, forecast = rng.normal(size=(2, 3, 7, 2)).astype(np.float32)
     trust = rng.uniform(0.1, 0.9, size=(3, 7, 2)).astype(np.float32)
@@ -56,18 +57,23 @@ def test_trusted_loss_by_hand():
     for output in range(2):
         weighted, logs = [], []
         for window in range(3):
-            steps = [t for t in range(2, 7) if np.isfinite(truth[window, t, output])]
-            errors = [float(truth[window, t, output] - forecast[window, t, output]) for t in steps]
-            for t, error in zip(steps, errors, strict=True):
-                moved, gate = error - 0.9 * sum(errors) / len(errors), float(trust[window, t, output])
-                weighted.append((gate * moved) ** 2 + 1e-4 * gate**2)
-                logs.append(np.log(gate**2))
+            errors = [float(truth[window, t, output] - forecast[window, t, output]) for t in range(7)]
+            judged = [error for error in errors[2:] if np.isfinite(error)]
+            smoothed = 0.0
+            for t, error in enumerate(errors):
+                gate = float(trust[window, t, output])
+                moved = gate * (error - 0.7 * sum(judged) / len(judged)) if np.isfinite(error) else 0.0
+                smoothed = 0.8 * smoothed + 0.2 * moved
+                if t >= 2 and np.isfinite(error):
+                    weighted.append(smoothed**2 + 1e-4 * gate**2)
+                    logs.append(np.log(gate**2))
         likelihoods.append(np.log(np.mean(weighted)) - np.mean(logs))
     outputs = np.concatenate([forecast, trust], axis=-1)
     expected = pytest.approx(np.exp(np.mean(likelihoods)), rel=1e-4)
-    assert float(masked_trusted(2)(truth, outputs)) == expected
-    assert float(masked_trusted(2)(truth, outputs / np.float32([1, 1, 2, 2]))) == expected, "what counts is the change"
-    assert float(masked_trusted(2)(truth * NAN, outputs)) == 0
+    loss = masked_trusted(2, 0.2)
+    assert float(loss(truth, outputs)) == expected
+    assert float(loss(truth, outputs / np.float32([1, 1, 2, 2]))) == expected, "what counts is the change"
+    assert float(loss(truth * NAN, outputs)) == 0
 
 
 def test_trust_is_learned_where_the_forecast_can_know(tmp_path):
@@ -80,9 +86,30 @@ def test_trust_is_learned_where_the_forecast_can_know(tmp_path):
     truth = (rng.normal(size=features.shape) * np.where(features > 0, 1.0, 0.1)).astype(np.float32)
     batches = tf.data.Dataset.from_tensor_slices((features, (truth, truth))).batch(16)
     options = dict(epochs=150, rate=0.05, patience=150, warmup=0, weight_decay=0.0, logs=tmp_path)
-    fit_model(beside_trust(model), batches, batches, loss="geometric", trust=True, **options)
+    fit_model(beside_trust(model), batches, batches, loss="geometric", trust=1.0, **options)
     known, unknown = model.predict_on_batch(np.float32([[[0.0], [1.0]]]))[2][0, :, 0]
     assert known / unknown == pytest.approx(10, rel=0.1)
+
+
+def test_an_error_that_goes_on_is_trusted_less_than_noise(tmp_path):
+    """Both are as large step by step. Smoothed by .05 noise is sqrt(.05 / 1.95) = .16 of that; what turns its sign
+    every 100 steps stays, but for where it turns.
+    """
+    x = keras.Input((None, 1))
+    heads = [keras.layers.Dense(1, name="forecast")(x), keras.layers.Dense(1, name="following")(x),
+             keras.layers.Dense(1, "sigmoid", name="trust")(x)]  # fmt: skip
+    model, rng = keras.Model(x, heads), np.random.default_rng(0)
+    features = np.repeat(np.arange(64).reshape(64, 1, 1) % 2, 400, axis=1).astype(np.float32)
+    slow = np.sign(np.sin(np.arange(400)[:, None] * np.pi / 100 + rng.uniform(0, 6, size=(64, 1, 1))))
+    truth = np.where(features > 0, slow, rng.choice([-1.0, 1.0], size=features.shape)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((features, (truth, truth))).batch(16)
+    options = dict(epochs=150, rate=0.05, patience=150, warmup=60, weight_decay=0.0, logs=tmp_path)
+    fit_model(beside_trust(model), batches, batches, loss="geometric", trust=0.05, **options)
+    noise, lasting = model.predict_on_batch(np.float32([[[0.0], [1.0]]]))[2][0, :, 0]
+    levels = np.zeros(400)
+    for t in range(1, 400):
+        levels[t] = levels[t - 1] + 0.05 * (slow[0, t, 0] - levels[t - 1])
+    assert noise / lasting == pytest.approx(np.sqrt(np.mean(levels[60:] ** 2)) / np.sqrt(0.05 / 1.95), rel=0.15)
 
 
 def test_pinball_by_hand():

@@ -1,5 +1,6 @@
 """What of a stream an anomaly score is fitted to."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,6 +34,17 @@ def test_the_normal_run_of_every_stream_that_is_long_enough():
     mean, std = np.array(PLAIN.mean), np.array(PLAIN.std)
     expected = ((long.x[5 + LEAD : 33, :2] - mean) / std)[:, list(PLAIN.targets)]
     np.testing.assert_allclose(residuals, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_residuals_of_forecasts_made_of_a_silent_input_are_not_known():
+    """Lost at step 12: no residual of what was forecast from then on, until less is left than one step weighs."""
+    encoding = replace(PLAIN, inputs=(0,), targets=(1,))
+    stream = recorded("a", ["train"] * 40, 1)
+    stream.x[12:, 0] = np.nan
+    model = SimpleNamespace(predict=zero_forecasts)
+    (residuals,), _, _ = training_residuals(model, encoding, {}, [stream], warmup=5, ewma=0.3)
+    silent = np.flatnonzero(np.isnan(residuals[:, 0])) + 5  # the step of the forecast
+    assert silent.tolist() == list(range(12, 16)), "0.7^3 is .34, 0.7^4 is .24"
 
 
 def test_trust_stands_beside_the_residual_of_its_forecast():

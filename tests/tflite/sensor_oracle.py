@@ -32,7 +32,8 @@ class SensorOracle:
         self.state = np.zeros((1, model.get_layer("gru").units), np.float32)
         self.previous = np.zeros(self.measured + calendars)
         self.first = [[] for _ in range(self.measured)]
-        self.pending = deque([(np.zeros(len(encoding.targets)), 0.0)] * encoding.leads[0])
+        self.pending = deque([(np.zeros(len(encoding.targets)), 0.0, 0)] * encoding.leads[0])
+        self.usually_missing = 0.0
         self.smoothed, self.age = np.zeros(len(encoding.targets)), 0
         self.centre, self.before, self.repeats = np.zeros((3, len(encoding.targets)))
         self.over, self.hold, self.limit = 0, 0, 1.0
@@ -71,7 +72,9 @@ class SensorOracle:
             head = self.model.get_layer("trust")
             trust = 1 / (1 + np.exp(-(np.asarray(output) @ np.asarray(head.kernel) + np.asarray(head.bias))[0]))
         self.age += 1 if enc.readings is None else int(known.any())
-        said = self.alarm(readings[list(enc.targets)], forecast, trust)
+        read = range(m) if enc.inputs is None else enc.inputs
+        only_read = [i for i in read if i not in enc.targets]
+        said = self.alarm(readings[list(enc.targets)], forecast, trust, sum(not known[i] for i in only_read))
         if self.score.recentre and enc.inputs is not None and not set(enc.inputs) & set(enc.targets):
             self.previous[list(enc.targets)] += self.centre  # what this machine would say
         return said
@@ -82,12 +85,15 @@ class SensorOracle:
         real = lead_by_lead * np.array(enc.std)[list(enc.targets)] + np.array(enc.mean)[list(enc.targets)]
         return (np.maximum(real, 0) if enc.non_negative else real).reshape(-1)
 
-    def alarm(self, readings, forecast, trust):
+    def alarm(self, readings, forecast, trust, missing):
         """Score, alarm where it is more than that, and contributions where asked for, side by side."""
         score, first = self.score, max(self.encoding.leads[0], self.encoding.readings or 0) + self.score.settle
-        self.pending.append((forecast, trust))
-        forecast, trust = self.pending.popleft()
+        self.pending.append((forecast, trust, missing))
+        forecast, trust, missing = self.pending.popleft()
         residual = (readings - score.reliance * forecast - self.centre) * trust
+        if missing - self.usually_missing >= score.ewma:  # guessed
+            residual = 0 * residual
+        self.usually_missing += score.ewma * (missing - self.usually_missing)
         memory = score.recentre or 0
         number = min(max(self.age - first, 0), memory + 1)
         same = np.abs(readings - self.before) < 1e-6
