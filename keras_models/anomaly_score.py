@@ -150,11 +150,9 @@ def guessed(missing: np.ndarray, weight: float) -> np.ndarray:
         missing: (timesteps,) how many of the columns are missing that are read and are no targets.
         weight: `ewma` of the score.
     """
-    usual, silent = 0.0, np.zeros(len(missing), bool)
-    for t, number in enumerate(missing):
-        silent[t] = number - usual >= weight
-        usual += weight * (number - usual)
-    return silent
+    missing = np.asarray(missing, np.float64)
+    usual = smooth(missing, weight)
+    return missing - np.concatenate([[0.0], usual[:-1]]) >= weight
 
 
 def recentred(residuals: np.ndarray, memory: int, trust=1.0) -> np.ndarray:

@@ -14,10 +14,11 @@ def fit_stream_score(
     model: keras.Model, scenario: Scenario, encoding: FeatureEncoding, dataset: dict, streams: list[RecordedStream]
 ) -> AnomalyScore:
     """The anomaly score of `model` by the training rows (validation rows included) of all streams."""
-    warmup, anomaly = scenario.windows.warmup, scenario.anomaly
-    options = {"reliance": anomaly.reliance, "ewma": anomaly.ewma}
-    residuals, readings, trusts = training_residuals(model, encoding, dataset, streams, warmup, **options)
-    return fit_score(residuals, scenario.anomaly, scenario.data.step_seconds, readings, trusts)
+    anomaly, warmup = scenario.anomaly, scenario.windows.warmup
+    residuals, readings, trusts = training_residuals(
+        model, encoding, dataset, streams, warmup, anomaly.reliance, anomaly.ewma
+    )
+    return fit_score(residuals, anomaly, scenario.data.step_seconds, readings, trusts)
 
 
 def training_residuals(

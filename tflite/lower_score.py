@@ -83,10 +83,6 @@ class ScoreGraph(ShellOperators):
         self._state("missing", usual, self._op("ADD", [usual, change], "usually_missing", 1))
         return self._op("LESS", [more, weight], "heard", 1, "bool")
 
-    def _sum(self, parts: str, name: str) -> str:
-        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
-        return self._op("SUM", [parts, axis], name, 1, keepDims=True)
-
     def _within_limit(self, squares: str, scored: str) -> str:
         """Squares over that of the machine's limit: the greatest sum of them while nothing is scored, at least 1."""
         before, unit = self._tensor("previous_limit", 1), self._constant("unit", [1.0])

@@ -100,9 +100,7 @@ class SensorGraph(ShellOperators):
         ones = np.zeros(len(self.encoding.columns))
         ones[list(self.encoding.only_read)] = 1
         counted = [valid, self._constant("zero", [0.0]), self._constant("only_read", ones)]
-        each = self._op("SELECT_V2", counted, "missing_each", len(ones))
-        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
-        return self._op("SUM", [each, axis], "missing", 1, keepDims=True)
+        return self._sum(self._op("SELECT_V2", counted, "missing_each", len(ones)), "missing")
 
     def _split_columns(self, values: str, readings: str, calendar: str) -> None:
         sizes = np.array([self.builder.width(readings), self.builder.width(calendar)], np.int32)
@@ -133,9 +131,7 @@ class SensorGraph(ShellOperators):
         )
         one_each = self._constant("one_each", np.ones(width))
         if_valid = self._op("SELECT_V2", [valid, one_each, zero], "if_valid", width)
-        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
-        known = self._op("SUM", [if_valid, axis], "known", 1, keepDims=True)
-        self.observed = self._op("MINIMUM", [known, one], "observed", 1)
+        self.observed = self._op("MINIMUM", [self._sum(if_valid, "known"), one], "observed", 1)
         taken = self._op("SELECT_V2", [wanted, if_valid, zero], "taken", width)
         reading = self._op("SELECT_V2", [valid, x, mean], "reading_or_mean", width)
         new_count = self._op("ADD", [count, taken], "count", width)
@@ -258,9 +254,9 @@ class SensorGraph(ShellOperators):
         if self.score.contributions:
             self.output_form["contributions"] = {"channels": [enc.columns[target] for target in enc.targets]}
         due = dequantize(self.builder, self._pending(forecast))
-        trusts = [dequantize(self.builder, self._pending(part, "trust_")) for part in trust] or [None]
+        trust = [dequantize(self.builder, self._pending(part, "trust_")) for part in trust]
         missing = self._pending(self.missing, "missing_") if self.missing else None
-        return graph.outputs(self._picked(readings, enc.targets, "targets"), due, *trusts, missing)
+        return graph.outputs(self._picked(readings, enc.targets, "targets"), due, *trust, missing=missing)
 
     def _picked(self, readings: str, columns: tuple[int, ...], name: str) -> str:
         """These of the readings: all, a stretch cut out without arithmetic, or picked by a matrix."""

@@ -20,5 +20,10 @@ class ShellOperators:
     def _constant(self, name, values) -> str:
         return self.builder.constant(name, np.atleast_2d(np.asarray(values, np.float32)))
 
+    def _sum(self, parts: str, name: str) -> str:
+        """(1, width) -> (1, 1)."""
+        axis = self.builder.constant("sum_axis", np.array([1], np.int32))
+        return self._op("SUM", [parts, axis], name, 1, keepDims=True)
+
     def _state(self, name: str, read: str, written: str) -> None:
         self.builder.states.append((name, read, written))
