@@ -4,11 +4,9 @@ Exit status: 0 done, 1 a budget is broken, 2 the input is wrong (one line says w
 """
 
 import argparse
-import ctypes
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline import __main__ as preprocess_stage
@@ -23,6 +21,12 @@ from pipeline.user_error import UserError
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
 KERAS_FILES = (".keras", ".h5")
+TRAINING = ("train", "quantize", "seeds", "against-transformer", "horizon", "bench-qat")
+TUNABLES = "GLIBC_TUNABLES"  # of the allocator: nothing by mmap, nothing given back, the heap in huge pages
+MEMORY = ":".join(
+    f"glibc.malloc.{name}={value}"
+    for name, value in {"mmap_max": 0, "trim_threshold": 2**40, "top_pad": 2**28, "hugetlb": 1}.items()
+)
 
 
 def set_up_tensorflow() -> None:
@@ -33,20 +37,19 @@ def set_up_tensorflow() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed: training asks for the same megabytes at every batch, and the kernel's part in that
-    is a third of its time.
+    """Begins this process anew with a C library that keeps what is freed, and asks for large pages.
+
+    Training asks for the same megabytes at every batch. Given back to the kernel and taken anew, they cost a third of
+    the time of a translator. glibc reads its tunables before a process begins; another C library does not know them.
     """
-    trim_threshold, top_pad = -1, -2  # of malloc.h
-    with suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(top_pad, 2**28)
+    if TUNABLES not in os.environ:
+        os.environ[TUNABLES] = MEMORY
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def start_tensorflow() -> None:
     """Imports TensorFlow without its start-up lines."""
     set_up_tensorflow()
-    keep_freed_memory()
     with withheld_stderr():
         import tensorflow
 
@@ -376,7 +379,7 @@ def fault_limits(scenario: Scenario, build: Path) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="edgernn", description=__doc__.split("\n")[0])
-    commands = main.add_subparsers(required=True, metavar="stage")
+    commands = main.add_subparsers(required=True, metavar="stage", dest="stage")
     first = commands.add_parser("preprocess", help="bring raw rows into windows and streams with Apache Beam")
     preprocess_stage.add_arguments(first)
     first.set_defaults(run=preprocess_stage.run)
@@ -515,6 +518,8 @@ def _run(arguments: argparse.Namespace) -> int | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
     arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
+    if argv is None and arguments.stage in TRAINING:  # a process of its own
+        keep_freed_memory()
     return exit_status(lambda: _run(arguments))
 
 

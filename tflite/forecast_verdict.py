@@ -19,8 +19,8 @@ def judge_forecasts(
     """Errors of the first target over all leads, every step of the test part an origin, for each form and rival.
 
     Returns:
-        The figures of the validation record (metric, nrmse, coverage and width of intervals, drift), and the columns of
-        the trace.
+        The figures of the validation record (metric, nrmse, metric by lead, coverage and width of intervals, drift),
+        and the columns of the trace.
     """
     target, count = encoding.targets[0], len(encoding.targets)
     truths, forecasts, rivals, traces, saturated = [], [], [], [], 0.0
@@ -42,14 +42,31 @@ def judge_forecasts(
         rivals.append({name: values[stretch.tested] for name, values in simple.items()})
         traces.append(_trace(stretch, encoding, runs, simple) | _band(stretch, encoding, heads["quantized"][1:]))
         saturated = max(saturated, share)
-    truth, forecasts = np.concatenate(truths), joined(forecasts)
+    truth, forecasts, rivals = np.concatenate(truths), joined(forecasts), joined(rivals)
     metric = {"name": "wape", **{run: wape(truth, values) for run, values in forecasts.items()}}
-    simple = {name: wape(truth, values) for name, values in joined(rivals).items()}
+    simple = {name: wape(truth, values) for name, values in rivals.items()}
     metric["rivals"] = {name: value for name, value in simple.items() if np.isfinite(value)}  # else too short a past
-    figures = {"metric": metric, **_spread_figures(streams, target, truth, forecasts, joined(rivals))}
+    figures = {"metric": metric, **_spread_figures(streams, target, truth, forecasts, rivals)}
+    seconds = [lead * scenario.data.step_seconds for lead in range(encoding.leads[0], encoding.leads[1] + 1)]
+    figures["by_lead"] = _lead_figures(seconds, truth, forecasts, {name: rivals[name] for name in metric["rivals"]})
     if encoding.quantiles:
         figures |= _interval_figures(encoding, truth, joined(intervals))
     return {**figures, "drift": drift_figures(forecasts, saturated)}, joined(traces)
+
+
+def _lead_figures(seconds: list[float], truth: np.ndarray, forecasts: dict, rivals: dict) -> dict:
+    """WAPE of each lead by itself, by run and rival: lists, None where no truth of that lead is known or all is zero.
+
+    Args:
+        seconds: (leads,) how far ahead each looks.
+    """
+
+    def each(values):
+        pairs = zip(truth.T, values.T, strict=True)
+        return [wape(known, said) if np.any(np.abs(known) > 0) else None for known, said in pairs]
+
+    errors = {run: each(values) for run, values in forecasts.items()}
+    return {"seconds": seconds, "wape": {**errors, "rivals": {name: each(values) for name, values in rivals.items()}}}
 
 
 def _spread_figures(streams: list[RecordedStream], target: int, truth, forecasts: dict, rivals: dict) -> dict:

@@ -18,6 +18,7 @@ SECTIONS = {
     "nrmse": dict,
     "coverage": dict,
     "interval_width": dict,
+    "by_lead": dict,
     "events": dict,
     "drift": dict,
     "memory": dict,

@@ -118,6 +118,14 @@ FORECAST_RECORD = {
     "nrmse": {"float": 0.29, "quantized": 0.3, "rivals": {"same hour last week": 0.61}},
     "coverage": {"nominal": 0.8, "float": 0.79, "quantized": 0.82},
     "interval_width": {"float": 0.4, "quantized": 0.41},
+    "by_lead": {
+        "seconds": [3600.0 * lead for lead in range(1, 9)],
+        "wape": {
+            "float": [0.08] * 8,
+            "quantized": [0.09, 0.1, 0.11, 0.12, 0.13, 0.14, 0.15, None],
+            "rivals": {"same hour last week": [0.302] * 8, "same hour yesterday": [None] * 8},
+        },
+    },
     "parity": [{"runtime": "litert", "reference": "tflm", "steps": 5000, "max_lsb": 1, "mismatched": 0.0012}],
     "drift": {"steps": 5000, "rmse": 1.5, "saturated": 0.002},
     "memory": {"arena_bytes": 9216},

@@ -243,6 +243,7 @@ def test_forecast_report_says_intervals_and_what_is_published(tmp_path):
         "0.55",
         "Published figures, not run here: their paper.",
         "of them lie in the shaded interval",
+        "The int8 model: 9.0 % 1 h ahead, 11.0 % 3 h ahead, 13.0 % 5 h ahead.",
     ):
         assert said in text, said
 

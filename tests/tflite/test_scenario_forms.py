@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tiny_scenarios import EVERY_STAGE, anomaly_scenario, forecast_scenario, run_stages
 
@@ -126,6 +127,26 @@ def test_intervals_are_measured_gated_and_shown(road):
     page = (built.folder / "report.html").read_text()
     assert "calendar, hour_of_day, 3 h ahead" in page.replace("\u00a0", " ")
     assert "80.00\u00a0% promised" in page and "lie in the shaded interval" in page
+
+
+@pytest.mark.parametrize("road", ["gru"], indirect=True)
+def test_the_error_of_each_lead_is_told_and_drawn(road):
+    """As the trace has it, which holds the first and the last lead, moved to the times they speak of."""
+    built, *_ = road
+    record = read(built.folder / "validation.json")["models"][0]
+    table = pq.read_table(built.folder / "trace.parquet").sort_by([("stream", "ascending"), ("time", "ascending")])
+    trace = {name: column.to_numpy() for name, column in zip(table.column_names, table.columns, strict=True)}
+    assert record["by_lead"]["seconds"] == [3600.0, 7200.0, 10800.0]
+    for lead, column in ((1, "quantized_lead1"), (3, "quantized")):
+        error = total = 0.0
+        for stream in np.unique(trace["stream"]):
+            rows = np.flatnonzero(trace["stream"] == stream)[lead:]  # said within the test part
+            truth = trace["truth"][rows].astype(float)
+            error += np.nansum(np.abs(truth - trace[column][rows]))
+            total += np.nansum(np.abs(truth))
+        assert record["by_lead"]["wape"]["quantized"][lead - 1] == pytest.approx(error / total, rel=1e-5)
+    assert record["by_lead"]["wape"]["rivals"].keys() == record["metric"]["rivals"].keys()
+    assert "by how far ahead the forecast looks" in (built.folder / "report.html").read_text()
 
 
 def test_reset_is_a_fresh_load(road):

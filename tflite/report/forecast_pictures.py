@@ -12,7 +12,7 @@ from tflite.report.calendar_text import (
     span_text,
     weekday,
 )
-from tflite.report.picture import PALETTE, draw_picture, end_labels, key_above, note
+from tflite.report.picture import PALETTE, draw_picture, end_labels, key_above, name_lines, note
 
 DAY = np.timedelta64(1, "D")
 
@@ -233,7 +233,7 @@ def _hour_picture(series, names):
         axes.set_xlim(0, 23)
         axes.set_ylim(0, None)
         axes.set_ylabel(f"mean error, {series.unit}")
-        _name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
+        name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
 
     return draw_picture("error_by_hour", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7)
 
@@ -241,14 +241,6 @@ def _hour_picture(series, names):
 def _mean(values):
     known = values[np.isfinite(values)]
     return known.mean() if known.size else np.nan
-
-
-def _name_lines(axes, narrow, names, last):
-    if not narrow:
-        end_labels(axes, [(float(np.nan_to_num(last[key])), text, PALETTE[colour]) for key, text, colour in names])
-        return
-    for row, (_, text, colour) in enumerate(names):  # one name a line: they are long for a phone
-        note(axes, text, (0, 1), (2, 3 + 11 * (len(names) - 1 - row)), color=PALETTE[colour])
 
 
 def _month_picture(series, names):
@@ -278,7 +270,7 @@ def _month_picture(series, names):
         axes.set_xlim(0, len(shown) - 1)
         axes.set_ylim(0, None)
         axes.set_ylabel("WAPE, %")
-        _name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
+        name_lines(axes, narrow, names, {key: profile[key][-1] for key, _, _ in names})
 
     return draw_picture("error_by_month", paint, alt=caption, caption=caption, wide_height=2.6, narrow_height=2.7)
 

@@ -15,6 +15,7 @@ from tflite.report.forecast_pictures import forecast_pictures
 from tflite.report.form_table import form_note, form_rows
 from tflite.report.horizon_pictures import horizon_pictures
 from tflite.report.key_figures import direction_text, key_figures, metric_text
+from tflite.report.lead_pictures import lead_pictures
 from tflite.report.model_card import use_lists, write_card
 from tflite.report.provenance import provenance
 from tflite.report.tables import (
@@ -101,6 +102,7 @@ def page_content(scenario, evidence):
     if evidence.trace is not None:
         draw = forecast_pictures if scenario.task == "forecast" else anomaly_pictures
         pictures |= draw(scenario, evidence.trace, ours)
+    pictures["error"] = lead_pictures(record, ours) + pictures["error"]
     quality = quality_rows(record, ours, evidence.models, scenario.published)
     return {
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),

@@ -7,6 +7,8 @@ import io
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 WIDE_INCHES, NARROW_INCHES = 9.6, 3.9
 
 # Colour by meaning, as on the light page; the hex codes become CSS variables `--<meaning>` (see page.css).
@@ -178,6 +180,22 @@ def end_labels(axes, labels):
             va="center",
             annotation_clip=False,
         )
+
+
+def name_lines(axes, narrow, names, last):
+    """Name each line: at its end, or on a narrow picture one name a line above the axes, as they are long for a phone.
+
+    Args:
+        axes: a matplotlib Axes with its final limits.
+        narrow: whether the picture is the narrow one.
+        names: list of (key, text, meaning of the colour).
+        last: key to last value of the line, in data units.
+    """
+    if not narrow:
+        end_labels(axes, [(float(np.nan_to_num(last[key])), text, PALETTE[colour]) for key, text, colour in names])
+        return
+    for row, (_, text, colour) in enumerate(names):
+        note(axes, text, (0, 1), (2, 3 + 11 * (len(names) - 1 - row)), color=PALETTE[colour])
 
 
 def key_above(axes, labels):
