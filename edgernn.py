@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keras_models.kept_memory import keep_memory
 from pipeline import __main__ as preprocess_stage
 from pipeline.beam_options import parse_with_beam_options
 from pipeline.dataset_folder import local_build
@@ -22,11 +23,6 @@ from pipeline.user_error import UserError
 
 KERAS_FILES = (".keras", ".h5")
 TRAINING = ("train", "quantize", "seeds", "against-transformer", "horizon", "bench-qat")
-TUNABLES = "GLIBC_TUNABLES"  # of the allocator: nothing by mmap, nothing given back, the heap in huge pages
-MEMORY = ":".join(
-    f"glibc.malloc.{name}={value}"
-    for name, value in {"mmap_max": 0, "trim_threshold": 2**40, "top_pad": 2**28, "hugetlb": 1}.items()
-)
 
 
 def set_up_tensorflow() -> None:
@@ -34,17 +30,6 @@ def set_up_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-
-
-def keep_freed_memory() -> None:
-    """Begins this process anew with a C library that keeps what is freed, and asks for large pages.
-
-    Training asks for the same megabytes at every batch. Given back to the kernel and taken anew, they cost a third of
-    the time of a translator. glibc reads its tunables before a process begins; another C library does not know them.
-    """
-    if TUNABLES not in os.environ:
-        os.environ[TUNABLES] = MEMORY
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def start_tensorflow() -> None:
@@ -519,7 +504,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; see the module for the exit status."""
     arguments = parse_with_beam_options(parser(), sys.argv[1:] if argv is None else argv)
     if argv is None and arguments.stage in TRAINING:  # a process of its own
-        keep_freed_memory()
+        keep_memory()
     return exit_status(lambda: _run(arguments))
 
 

@@ -1,7 +1,11 @@
 """The command line: exit status, one line for what is wrong, files of a user's own."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -132,6 +136,20 @@ def test_a_broken_budget_is_exit_status_1(built_forecast, tmp_path, capsys):
     scenario.write_text(built_forecast.scenario.read_text().replace("bytes = 16000", "bytes = 10"))
     assert edgernn.main(["gates", str(scenario), "--build", str(built_forecast.build)]) == 1
     assert "bytes" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_training_begins_anew_once_with_memory_that_is_kept(tmp_path, own):
+    """Every process says what it was begun with; what the user has set stays, and nothing begins anew."""
+    (tmp_path / "sitecustomize.py").write_text("import os; print(os.environ.get('GLIBC_TUNABLES'))")
+    given = {"PYTHONPATH": str(tmp_path)} | ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=2"} if own else {})
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"} | given
+    command = [sys.executable, "-m", "edgernn", "train", str(tmp_path / "none.toml")]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path(edgernn.__file__).parent)
+    said = ended.stdout.splitlines()
+    assert ended.returncode == 2 and "none.toml" in ended.stderr
+    assert len(said) == (1 if own else 2)
+    assert ("mmap_max=0" in said[-1]) is not own
 
 
 def test_unknown_stage():
