@@ -12,7 +12,7 @@ def keep_memory() -> None:
     """Begins this process anew, the same command line, with a C library that keeps what is freed.
 
     Training asks for the same megabytes at every batch: given back and taken anew, page by page and each filled with
-    zeros, they are a third of a translator's time. glibc (2.35 or newer for huge pages) reads its tunables before a
+    zeros, they are a quarter of a translator's time. glibc (2.35 or newer for huge pages) reads its tunables before a
     process begins; another C library does not know them. What the user has set stays.
     """
     if TUNABLES not in os.environ:
