@@ -84,9 +84,9 @@ class AnomalyScore:
             parts = np.square(repeated(readings, max(scored, 1)) / np.asarray(self.repeats))
         whitening, rows = np.asarray(self.whitening), np.zeros_like(residuals)
         centre, smoothed = np.zeros_like(residuals[0]), np.zeros_like(residuals[0])
-        trust = np.broadcast_to(trust, residuals.shape)
+        trust, missing = np.broadcast_to(trust, residuals.shape), np.isnan(residuals)
         for t, residual in enumerate(residuals):
-            off = np.nan_to_num(residual - centre) * trust[t]
+            off = np.where(missing[t], 0.0, residual - centre) * trust[t]
             if begin <= t < scored:
                 centre = centre + off / (t - begin + 1)
             if t < scored - (self.own_limit or 0):
@@ -160,9 +160,10 @@ def recentred(residuals: np.ndarray, memory: int, trust=1.0) -> np.ndarray:
 
     Each counts `trust` times, (timesteps, channels), in the result and in the mean.
     """
-    off, centre, trust = np.empty_like(residuals), np.zeros_like(residuals[0]), np.broadcast_to(trust, residuals.shape)
+    off, centre, missing = np.empty_like(residuals), np.zeros_like(residuals[0]), np.isnan(residuals)
+    trust = np.broadcast_to(trust, residuals.shape)
     for t, residual in enumerate(residuals):
-        off[t] = np.nan_to_num(residual - centre) * trust[t]
+        off[t] = np.where(missing[t], 0.0, residual - centre) * trust[t]
         centre = centre + off[t] / min(t + 1, memory + 1)
     return off
 
