@@ -22,7 +22,7 @@ from pipeline.user_error import UserError
 # Each stage is imported when it runs: TensorFlow takes seconds, and a wrong scenario file must be told at once.
 
 KERAS_FILES = (".keras", ".h5")
-TRAINING = ("train", "quantize", "seeds", "against-transformer", "horizon", "bench-qat")
+TRAINING = ("train", "quantize", "seeds", "against-transformer", "horizon", "slow", "bench-qat")
 
 
 def set_up_tensorflow() -> None:
