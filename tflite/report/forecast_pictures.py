@@ -12,7 +12,7 @@ from tflite.report.calendar_text import (
     span_text,
     weekday,
 )
-from tflite.report.picture import PALETTE, draw_picture, end_labels, key_above, name_lines, note
+from tflite.report.picture import PALETTE, draw_lines, draw_picture, end_labels, key_above, name_lines, note
 
 DAY = np.timedelta64(1, "D")
 
@@ -220,15 +220,7 @@ def _hour_picture(series, names):
 
     def paint(figure, narrow):
         axes = figure.subplots()
-        for key, _, colour in reversed(names):
-            wide = key == "float"
-            axes.plot(
-                range(24),
-                profile[key],
-                color=PALETTE[colour],
-                linewidth=4 if wide else 1.4,
-                alpha=0.4 if wide else 1,
-            )
+        draw_lines(axes, range(24), names, profile)
         axes.set_xticks(range(0, 24, 3), [f"{hour}:00" for hour in range(0, 24, 3)])
         axes.set_xlim(0, 23)
         axes.set_ylim(0, None)

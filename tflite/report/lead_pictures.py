@@ -3,7 +3,8 @@
 import numpy as np
 
 from tflite.report.calendar_text import elapsed_unit, span_text
-from tflite.report.picture import PALETTE, draw_picture, name_lines
+from tflite.report.picture import draw_lines, draw_picture, name_lines
+from tflite.report.tables import strongest_rival
 
 FEWEST_LEADS = 3  # fewer are no line
 
@@ -22,19 +23,13 @@ def lead_pictures(record, ours):
     seconds, errors = np.array(measured.get("seconds", ())), measured.get("wape", {})
     if len(seconds) < FEWEST_LEADS or not {"float", "quantized"} <= errors.keys():
         return []
-    rival = _strongest(errors["rivals"])
-    names = [("quantized", ours, "ours"), ("float", "float", "float"), *([(rival, rival, "rival")] if rival else [])]
-    lines = {key: 100 * _values((errors | errors["rivals"])[key]) for key, _, _ in names}
+    names = [("quantized", ours, "ours"), ("float", "float", "float")]
+    rival = strongest_rival(record.get("metric") or {})
+    if rival is not None:
+        names.append((rival[0], rival[0], "rival"))
+    errors = errors | errors["rivals"]
+    lines = {key: 100 * np.array(errors[key], float) for key, _, _ in names}  # None is NaN
     return [_picture(seconds, lines, names, ours)]
-
-
-def _values(errors):
-    return np.array(errors, float)  # None is NaN
-
-
-def _strongest(rivals):
-    means = {name: np.nanmean(_values(errors)) for name, errors in rivals.items() if np.any(_values(errors) >= 0)}
-    return min(means, key=means.get, default=None)
 
 
 def _picture(seconds, lines, names, ours):
@@ -46,10 +41,7 @@ def _picture(seconds, lines, names, ours):
 
     def paint(figure, narrow):
         axes = figure.subplots()
-        for key, _, colour in reversed(names):
-            wide = key == "float"
-            style = {"linewidth": 4 if wide else 1.4, "alpha": 0.4 if wide else 1}
-            axes.plot(seconds / size, lines[key], color=PALETTE[colour], **style)
+        draw_lines(axes, seconds / size, names, lines)
         axes.set_xlim(seconds[0] / size, seconds[-1] / size)
         axes.set_ylim(0, None)
         axes.set_ylabel("WAPE, %")

@@ -182,6 +182,20 @@ def end_labels(axes, labels):
         )
 
 
+def draw_lines(axes, places, names, lines):
+    """Draw the lines, the first on top; that of the float model wide and pale, so that ours is seen upon it.
+
+    Args:
+        axes: a matplotlib Axes.
+        places: where on the horizontal axis, for all of them.
+        names: list of (key, text, meaning of the colour).
+        lines: key to the line's values.
+    """
+    for key, _, colour in reversed(names):
+        wide = key == "float"
+        axes.plot(places, lines[key], color=PALETTE[colour], linewidth=4 if wide else 1.4, alpha=0.4 if wide else 1)
+
+
 def name_lines(axes, narrow, names, last):
     """Name each line: at its end, or on a narrow picture one name a line above the axes, as they are long for a phone.
 

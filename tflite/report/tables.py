@@ -122,22 +122,27 @@ def _rival_share(record, kind, name):
 def quality_note(record, rows):
     """One sentence that places the shipped model among its rivals, or "" if there is nothing to compare."""
     metric = record.get("metric") or {}
-    rivals = {
-        name: rival.get("value", rival.get("f1")) if isinstance(rival, dict) else rival
-        for name, rival in (metric.get("rivals") or {}).items()
-    }
-    rivals = {name: value for name, value in rivals.items() if value is not None}
-    ours = metric.get("quantized")
-    if not rivals or ours is None:
+    best, ours = strongest_rival(metric), metric.get("quantized")
+    if best is None or ours is None:
         return ""
-    higher = higher_is_better(metric.get("name"))
-    best = (max if higher else min)(sorted(rivals), key=rivals.get)
-    wins = ours > rivals[best] if higher else ours < rivals[best]
+    rival, value = best
+    wins = ours > value if higher_is_better(metric.get("name")) else ours < value
     name, outcome = metric.get("name"), "better" if wins else "not better"
     return (
-        f"The shipped model is {outcome} than its strongest simple rival, {best}: "
-        f"{metric_text(name, ours)} against {metric_text(name, rivals[best])}."
+        f"The shipped model is {outcome} than its strongest simple rival, {rival}: "
+        f"{metric_text(name, ours)} against {metric_text(name, value)}."
     )
+
+
+def strongest_rival(metric):
+    """(name, value) of the best simple rival of a record's metric, or None if there is none."""
+    rivals = {
+        name: rival.get("value", rival.get("f1")) if isinstance(rival, dict) else rival
+        for name, rival in sorted((metric.get("rivals") or {}).items())
+    }
+    known = [(name, value) for name, value in rivals.items() if value is not None]
+    best = max if higher_is_better(metric.get("name")) else min
+    return best(known, key=lambda rival: rival[1], default=None)
 
 
 def published_sources(published):
