@@ -36,8 +36,9 @@ def judge_alarms(
     runs_of, rivals_of, truths, traces, saturated = [], [], [], [], 0.0
     events: dict[str, EventCount] = {}
     rivals = _rivals(scenario, encoding, streams, dataset)
-    for stream, simple in zip(_tested(streams), rivals, strict=True):
-        outputs, share = run_forms(artifacts, stream.x, stream.name)
+    tested = _tested(streams)
+    ran = run_forms(artifacts, [stream.x for stream in tested])
+    for stream, simple, (outputs, share) in zip(tested, rivals, ran, strict=True):
         runs = {run: _alarms(values, scenario) for run, values in outputs.items()}
         judged, label = stream.tested & stream.observed, _label(scenario, stream)
         for name, values in {**{run: alarm for run, (_, alarm) in runs.items()}, **simple}.items():

@@ -50,7 +50,7 @@ class ChildError(ChildFailure):
 def run_in_child(
     function: Callable[..., Any],
     *args: Any,
-    seconds: float = 300.0,
+    seconds: float | None = 300.0,
     megabytes: int | None = None,
     remedy: str = "run it again, and report it with the command if it repeats",
     **kwargs: Any,
@@ -63,7 +63,7 @@ def run_in_child(
 
     Args:
         function: module-level function (not of `__main__`); arguments and result must pickle.
-        seconds: time limit, start-up included.
+        seconds: time limit, start-up included; None: none.
         megabytes: limit of the child's private writable memory (RLIMIT_DATA). Not the address space
             (RLIMIT_AS): TensorFlow reserves gigabytes of it that it never touches. Linux only; ignored
             elsewhere.
@@ -103,7 +103,7 @@ def answer_parent() -> None:
         channel.write(answer)
 
 
-def _exchange(request: bytes, seconds: float, log_file: Any, name: str, remedy: str) -> tuple[int, bytes]:
+def _exchange(request: bytes, seconds: float | None, log_file: Any, name: str, remedy: str) -> tuple[int, bytes]:
     """Sends the request, waits for the answer. Returns (exit status, answer)."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path or os.getcwd() for path in sys.path))
     child = subprocess.Popen(

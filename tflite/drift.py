@@ -1,18 +1,24 @@
 """Drift: how far a free-running model leaves a reference over a long stream, and whether its states saturate."""
 
+import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from rich.progress import track
 
+from pipeline.user_error import UserError
 from tflite.artifact import Artifact
+from tflite.child_process import ChildFailure, run_in_child
 from tflite.exposed_states import exposed_states
 from tflite.runtimes import StepRuntime, load_model
 
 FORMS = ("float", "ptq", "quantized")
 # Every free run of a validation: the form of the model, and the runtime; `quantized` is what a scenario ships.
 RUNS = {**{form: (form, "litert") for form in FORMS}, "quantized_tflm": ("quantized", "tflm")}
+SHARE_STEPS = 1_000_000  # of all runs together, in a process of its own: half a minute, and it takes a second to begin
 
 
 def run_stream(
@@ -53,19 +59,49 @@ def model_in_sight(artifact: Artifact) -> bytes:
     return exposed_states(artifact.tflite) if artifact.manifest["state"] == "internal" else artifact.tflite
 
 
-def run_forms(artifacts: dict[str, Artifact], xs: np.ndarray, title: str) -> tuple[dict[str, np.ndarray], float]:
-    """Outputs (timesteps, outputs) of every run over a stream, in the order of the manifest; saturated share of the
-    shipped model's states."""
-    outputs, saturated = {}, {}
-    for run, (form, runtime) in RUNS.items():
-        model = load_model(artifacts[form].tflite, runtime)
-        names = [output["name"] for output in artifacts[form].manifest["outputs"]]
-        outputs[run], saturated[run] = run_stream(model, xs, f"{title} {run}", names)
-    shipped = artifacts["quantized"]
-    in_sight = model_in_sight(shipped)
-    if in_sight is not shipped.tflite:
-        _, saturated["quantized"] = run_stream(load_model(in_sight), xs, f"{title} states", names)
-    return outputs, saturated["quantized"]
+def run_forms(artifacts: dict[str, Artifact], streams: Sequence[np.ndarray]) -> list[tuple[dict, float]]:
+    """Steps every run freely over each stream (timesteps, features); long ones share out among the processor's cores.
+
+    Returns:
+        Of each stream the outputs (timesteps, outputs) by run, in the order of the manifest, and the saturated share of
+        the shipped model's states.
+
+    Raises:
+        UserError: the process of a share died (memory ran out).
+    """
+    steps = len(RUNS) * sum(len(xs) for xs in streams)
+    shares = min(len(streams), 1 + steps // SHARE_STEPS)
+    if shares == 1:
+        return _run_share(artifacts, streams)
+    dealt = [streams[first::shares] for first in range(shares)]
+    remedy = "free some memory and run it again, and report it with the command if it repeats"
+    in_child = partial(run_in_child, _run_share, artifacts, seconds=None, remedy=remedy)
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ran = pool.map(in_child, dealt)
+            answers = list(track(ran, "running", shares, transient=True, disable=not sys.stderr.isatty()))
+    except ChildFailure as failure:
+        raise UserError(str(failure)) from failure
+    results: list = [None] * len(streams)
+    for first, answer in enumerate(answers):
+        results[first::shares] = answer
+    return results
+
+
+def _run_share(artifacts: dict[str, Artifact], streams: Sequence[np.ndarray]) -> list[tuple[dict, float]]:
+    """`run_forms` in this process."""
+    names = [output["name"] for output in artifacts["quantized"].manifest["outputs"]]
+    shipped = artifacts["quantized"].tflite
+    in_sight = model_in_sight(artifacts["quantized"])
+    models = {run: load_model(artifacts[form].tflite, runtime) for run, (form, runtime) in RUNS.items()}
+    results = []
+    for xs in streams:
+        runs = {run: run_stream(model, xs, run, names) for run, model in models.items()}
+        saturated = runs["quantized"][1]
+        if in_sight is not shipped:
+            saturated = run_stream(load_model(in_sight), xs, "states", names)[1]
+        results.append(({run: outputs for run, (outputs, _) in runs.items()}, saturated))
+    return results
 
 
 def drift_figures(outputs: dict[str, np.ndarray], saturated: float) -> dict[str, float]:

@@ -25,11 +25,11 @@ def judge_forecasts(
     target, count = encoding.targets[0], len(encoding.targets)
     truths, forecasts, rivals, traces, saturated = [], [], [], [], 0.0
     intervals = []
-    for stream in streams:
-        first = max(0, int(np.flatnonzero(stream.tested)[0]) - max(SETTLE_STEPS, encoding.history))
-        stretch = stream.since(first)
+    firsts = [max(0, int(np.flatnonzero(one.tested)[0]) - max(SETTLE_STEPS, encoding.history)) for one in streams]
+    stretches = [stream.since(first) for stream, first in zip(streams, firsts, strict=True)]
+    ran = run_forms(artifacts, [stretch.x for stretch in stretches])
+    for stream, first, stretch, (outputs, share) in zip(streams, firsts, stretches, ran, strict=True):
         truths.append(lead_truth(stretch.x[:, target], encoding.leads)[stretch.tested])
-        outputs, share = run_forms(artifacts, stretch.x, stream.name)
         number = 1 + len(encoding.quantiles)
         heads = {run: np.split(values[:, ::count], number, axis=1) for run, values in outputs.items()}
         runs = {run: parts[0] for run, parts in heads.items()}

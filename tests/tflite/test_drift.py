@@ -1,8 +1,12 @@
 """Free running, against a loop by hand."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
+from pipeline.user_error import UserError
 from tflite.drift import FORMS, rmse, run_forms, run_stream
 from tflite.runtimes import load_model
 
@@ -44,9 +48,45 @@ def test_states_kept_inside_saturate_all_the_same():
     xs = 100 * np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
     model = recurrent_model(Form((3,), cell="SimpleRNN"))
     outside, inside = (convert(model, state=state, representative=[xs]) for state in ("external", "internal"))
-    saturated = [run_forms(dict.fromkeys(FORMS, artifact), xs, "") for artifact in (outside, inside)]
+    saturated = [run_forms(dict.fromkeys(FORMS, artifact), [xs])[0] for artifact in (outside, inside)]
     assert saturated[0][1] == saturated[1][1] > 0.1
     np.testing.assert_array_equal(saturated[0][0]["quantized"], saturated[1][0]["quantized"])
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    """A SimpleRNN that keeps its state inside: the state of one stream must not reach the next."""
+    from recurrent_models import Form, recurrent_model
+
+    from tflite import convert
+
+    xs = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    return convert(recurrent_model(Form((3,), cell="SimpleRNN")), state="internal", representative=[xs])
+
+
+def test_streams_shared_out_among_processes_run_as_each_by_itself(artifact, monkeypatch):
+    streams = [np.random.default_rng(seed).normal(size=(60 + 7 * seed, 3)).astype(np.float32) for seed in range(5)]
+    expected = [
+        run_stream(load_model(artifact.tflite, runtime), xs)[0] for xs in streams for runtime in ("litert", "tflm")
+    ]
+    monkeypatch.setattr("tflite.drift.SHARE_STEPS", 600)
+    monkeypatch.setattr("tflite.drift.run_stream", None)  # nothing runs in this process any more
+    ran = run_forms(dict.fromkeys(FORMS, artifact), streams)
+    for i, (outputs, _) in enumerate(ran):
+        np.testing.assert_array_equal(outputs["quantized"], expected[2 * i])
+        np.testing.assert_array_equal(outputs["quantized_tflm"], expected[2 * i + 1])
+
+
+def test_a_share_whose_process_dies_is_told_in_one_line(artifact, monkeypatch):
+    monkeypatch.setattr("tflite.drift.SHARE_STEPS", 100)
+    monkeypatch.setattr("tflite.drift._run_share", die)
+    with pytest.raises(UserError, match=r"^test_drift.die died in its process \(SIGKILL\); free some memory") as told:
+        run_forms(dict.fromkeys(FORMS, artifact), [np.zeros((60, 3), np.float32)] * 2)
+    assert "\n" not in str(told.value)
+
+
+def die(artifacts, streams):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_rmse():
