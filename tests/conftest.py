@@ -1,5 +1,6 @@
 """TensorFlow as the command line sets it up, and two tiny scenarios that went the whole road once."""
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,20 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # A shell lets what it starts in the background ignore interrupts, and children would take that over: tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_graphs():
+    """TensorFlow keeps the gradient of every traced `tf.custom_gradient`, and with it the graph, as long as a process
+    lives: gigabytes, in a worker that trains the models of many modules."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework.ops import gradient_registry
+
+        names = [name for name in gradient_registry.list() if name.startswith("CustomGradient-")]
+        for name in names:
+            del gradient_registry._registry[name]
+        gc.collect()
 
 
 @pytest.fixture
