@@ -90,16 +90,15 @@ def run_forms(artifacts: dict[str, Artifact], streams: Sequence[np.ndarray]) -> 
 
 def _run_share(artifacts: dict[str, Artifact], streams: Sequence[np.ndarray]) -> list[tuple[dict, float]]:
     """`run_forms` in this process."""
-    names = [output["name"] for output in artifacts["quantized"].manifest["outputs"]]
-    shipped = artifacts["quantized"].tflite
-    in_sight = model_in_sight(artifacts["quantized"])
+    shipped = artifacts["quantized"]
+    names = [output["name"] for output in shipped.manifest["outputs"]]
     models = {run: load_model(artifacts[form].tflite, runtime) for run, (form, runtime) in RUNS.items()}
+    in_sight = model_in_sight(shipped)
+    states = None if in_sight is shipped.tflite else load_model(in_sight)
     results = []
     for xs in streams:
         runs = {run: run_stream(model, xs, run, names) for run, model in models.items()}
-        saturated = runs["quantized"][1]
-        if in_sight is not shipped:
-            saturated = run_stream(load_model(in_sight), xs, "states", names)[1]
+        saturated = runs["quantized"][1] if states is None else run_stream(states, xs, "states", names)[1]
         results.append(({run: outputs for run, (outputs, _) in runs.items()}, saturated))
     return results
 
